@@ -1,0 +1,65 @@
+"""Every error that a user can meet. The message says what to do next; ``exit_code`` is what the command exits with."""
+
+
+class BabelwatchError(Exception):
+    """Base of all expected errors: the command line prints the message without a traceback."""
+
+    exit_code = 1
+
+
+class SettingsError(BabelwatchError):
+    """A setting is missing or wrong."""
+
+    exit_code = 2
+
+
+class InputError(BabelwatchError):
+    """A file or argument that the user gave cannot be used."""
+
+    exit_code = 2
+
+
+class BrokerUnavailable(BabelwatchError):
+    """The Kafka broker does not answer."""
+
+    exit_code = 3
+
+
+class ClickHouseUnavailable(BabelwatchError):
+    """ClickHouse does not answer."""
+
+    exit_code = 3
+
+
+class ClickHouseRefused(BabelwatchError):
+    """ClickHouse answers, and refuses (password, database, rights)."""
+
+    exit_code = 3
+
+
+class MigrationError(BabelwatchError):
+    """A migration was changed after it ran, is missing, or failed."""
+
+    exit_code = 4
+
+
+class EmbeddedServiceError(BabelwatchError):
+    """An embedded service cannot start or ended by itself (port taken, folder locked or not writable, disk full)."""
+
+    exit_code = 5
+
+
+class ModelError(BabelwatchError):
+    """A model folder is incomplete, corrupt, or of a kind this build cannot run."""
+
+    exit_code = 6
+
+
+class BrandsFileError(InputError):
+    """The brands file is not valid. The message names file, line and reason."""
+
+
+class Unaccounted(BabelwatchError):
+    """The demo's report does not add up: sent != stored + repeats + dead."""
+
+    exit_code = 7

@@ -1,0 +1,41 @@
+"""The topics: names, keys, retention. Consumer-group names never change, or every mention would be read again."""
+
+from dataclasses import dataclass
+
+MENTIONS = "mentions"
+DETECTED = "mentions.detected"
+SCORED = "mentions.scored"
+DEAD = "mentions.dead"
+INCARNATION = "babelwatch.incarnation"
+
+GROUPS = {"language": "babelwatch-language", "sentiment": "babelwatch-sentiment", "sink": "babelwatch-sink"}
+"""Role -> consumer group (and Faust app id)."""
+
+INPUT_TOPICS = {"language": (MENTIONS,), "sentiment": (DETECTED,), "sink": (SCORED, DEAD)}
+"""Role -> topics that it consumes."""
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""Largest message of the mention topics (Kafka's own default)."""
+MAX_DEAD_BYTES = 4 << 20
+"""A dead letter is the original plus its facts, so its topic must take more than any source topic."""
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic as it is created. ``retention_ms`` -1 keeps for ever; ``partitions`` None is the setting's number."""
+
+    name: str
+    retention_ms: int
+    max_message_bytes: int
+    partitions: int | None = None
+
+
+TOPICS = (
+    Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES),
+    Topic(DETECTED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
+    Topic(SCORED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
+    Topic(DEAD, 30 * DAY_MS, MAX_DEAD_BYTES),
+    Topic(INCARNATION, -1, MAX_MESSAGE_BYTES, partitions=1),
+)

@@ -1,0 +1,34 @@
+"""Every metric, declared once. Labels are few and bounded: never a mention, an author or a free text."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MENTIONS_IN = Counter("babelwatch_messages_in_total", "Messages taken from a topic", ["role", "topic"])
+MENTIONS_OUT = Counter("babelwatch_messages_out_total", "Messages produced and confirmed", ["role", "topic"])
+DEAD_LETTERS = Counter("babelwatch_dead_letters_total", "Messages sent to mentions.dead", ["role", "reason"])
+RETRIES = Counter("babelwatch_retries_total", "Attempts repeated after an error", ["role", "what"])
+STAGE_SECONDS = Histogram(
+    "babelwatch_batch_seconds",
+    "Time for one batch in a stage",
+    ["role"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+BATCH_MESSAGES = Histogram(
+    "babelwatch_batch_messages", "Messages per batch", ["role"], buckets=(1, 4, 16, 64, 256, 1024, 4096)
+)
+COMMITTED_AGE = Gauge(
+    "babelwatch_committed_offset_age_seconds",
+    "Time since the committed offset of a partition last moved while messages were waiting; 0 when none wait",
+    ["role", "topic", "partition"],
+)
+LAG = Gauge("babelwatch_lag_messages", "Messages not yet committed", ["role", "topic", "partition"])
+HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered lately", ["role", "dependency"])
+LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts whose language is `und`")
+BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])
+SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the cache of repeated texts", ["outcome"])
+SINK_MENTIONS = Counter(
+    "babelwatch_sink_mentions_total",
+    "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted",
+    ["outcome"],
+)
+ROLLUP_WINDOWS = Counter("babelwatch_rollup_windows_total", "Rollup windows recomputed", ["rollup"])
+INGEST = Counter("babelwatch_ingest_total", "Mentions offered at an entrance", ["entrance", "outcome"])
