@@ -6,6 +6,11 @@ MENTIONS_IN = Counter("babelwatch_messages_in_total", "Messages taken from a top
 MENTIONS_OUT = Counter("babelwatch_messages_out_total", "Messages produced and confirmed", ["role", "topic"])
 DEAD_LETTERS = Counter("babelwatch_dead_letters_total", "Messages sent to mentions.dead", ["role", "reason"])
 RETRIES = Counter("babelwatch_retries_total", "Attempts repeated after an error", ["role", "what"])
+SKIPPED_OFFSETS = Counter(
+    "babelwatch_skipped_offsets_total",
+    "Offsets that the consumer did not deliver: read again and found (repaired), or not in the log (absent)",
+    ["role", "topic", "outcome"],
+)
 STAGE_SECONDS = Histogram(
     "babelwatch_batch_seconds",
     "Time for one batch in a stage",
@@ -23,6 +28,7 @@ COMMITTED_AGE = Gauge(
 LAG = Gauge("babelwatch_lag_messages", "Messages not yet committed", ["role", "topic", "partition"])
 HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered lately", ["role", "dependency"])
 LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts whose language is `und`")
+LANGUAGE_HINTS = Counter("babelwatch_language_hints_total", "Hints of sources: agreed, overruled, invalid", ["outcome"])
 BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])
 SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the cache of repeated texts", ["outcome"])
 SINK_MENTIONS = Counter(

