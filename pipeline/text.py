@@ -101,7 +101,7 @@ _WEIGHT: Final = {"Hani": 3, "Hira": 2, "Kana": 2, "Hang": 2}
 
 
 def script_shares(text: str) -> dict[str, float]:
-    """Share of each script among the letters of ``text`` (weighted, see above), largest first; empty without letters."""
+    """Share of each script among the letters of ``text`` (weighted as above), largest first; empty without letters."""
     counts: Counter[str] = Counter()
     for char, times in Counter(text).items():
         name = script(char)
@@ -113,7 +113,7 @@ def script_shares(text: str) -> dict[str, float]:
 
 LINK: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"」』）】]+", re.IGNORECASE)
 """A link with its scheme or ``www.``; a bare ``example.com`` is text."""
-HANDLE: Final = re.compile(r"(?<![\w@.])[@＠]\w[\w.-]{0,252}(?:@\w[\w.-]{0,252})?")  # noqa: RUF039
+HANDLE: Final = re.compile(r"(?<![\w@.])[@＠]\w[\w.-]{0,252}(?:@\w[\w.-]{0,252})?")
 """``@name``, ``@name.bsky.social``, ``@name@server.social``; a dot or hyphen at the end belongs to the sentence."""
 HASHTAG: Final = re.compile(r"(?<![\w&])[#＃](?=\w)[\w\u200c\u200d]+")
 """``#word`` with its sign; a full-width sign counts, ``&#39;`` does not."""
@@ -136,7 +136,7 @@ def clean_for_language(text: str) -> str:
     and further repetition of a letter. Lower case because ``lid.176`` was trained on prose: measured on tweets of seven
     languages it raises the accuracy from 95.8 to 96.7% (`docs/language.md`).
     """
-    text = html.unescape(text[:CLEAN_CHARS])
+    text = html.unescape(text.lstrip()[:CLEAN_CHARS])
     text = _SURROGATE.sub(" ", text)
     text = LINK.sub(" ", text)
     text = HANDLE.sub(" ", text)
