@@ -31,6 +31,12 @@ LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts
 LANGUAGE_HINTS = Counter("babelwatch_language_hints_total", "Hints of sources: agreed, overruled, invalid", ["outcome"])
 BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])
 SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the cache of repeated texts", ["outcome"])
+SENTIMENT_TRUNCATED = Counter(
+    "babelwatch_sentiment_truncated_total", "Texts longer than the model reads, judged by their beginning"
+)
+MODEL_CACHE = Counter(
+    "babelwatch_model_cache_total", "Starts by what the embeddings file was: hit, built, rebuilt", ["outcome"]
+)
 SINK_MENTIONS = Counter(
     "babelwatch_sink_mentions_total",
     "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted",

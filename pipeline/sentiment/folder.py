@@ -1,0 +1,133 @@
+"""A model as a folder in Hugging Face's layout, read and verified before a byte of it is run.
+
+``config.json`` is transformers' own plus a section ``babelwatch`` with what serving needs: name, rule, prior, token
+limit, embeddings, and size and SHA-256 of every file. A damaged or incomplete folder is a clear ModelError, never a
+model that quietly judges differently.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta, Struct
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from pipeline.errors import ModelError
+from schemas.events import LABELS
+
+CONFIG: Final = "config.json"
+GRAPH: Final = "openvino_model.xml"
+WEIGHTS: Final = "openvino_model.bin"
+HEAD: Final = "head.safetensors"
+TOKENIZER: Final = "tokenizer_config.json"
+CARD: Final = "README.md"
+CHECKED: Final = (GRAPH, WEIGHTS, HEAD, TOKENIZER)
+"""Files whose checksums are in config.json; the card may be edited."""
+FORMAT: Final = 1
+
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
+
+
+class FileFacts(Struct, frozen=True):
+    """Size and checksum of one file of the folder."""
+
+    bytes: int
+    sha256: Sha256
+
+
+class EmbeddingFacts(Struct, frozen=True, kw_only=True):
+    """Which table of word embeddings the encoder was trained on; it is not in the folder."""
+
+    package: str
+    tensor: str
+    sha256: Sha256
+
+
+class ServingFacts(Struct, frozen=True, kw_only=True):
+    """Section ``babelwatch`` of config.json."""
+
+    format: int
+    name: str
+    rule: str
+    class_prior: tuple[Share, Share, Share]
+    max_tokens: Annotated[int, Meta(ge=8, le=512)]
+    embeddings: EmbeddingFacts
+    files: dict[str, FileFacts]
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What is read of config.json; everything else in it is for transformers and for people."""
+
+    hidden_size: int
+    id2label: dict[str, str]
+    babelwatch: ServingFacts
+
+
+class ModelFolder:
+    """A verified folder. Raises ModelError that names the file and what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = self._read_config()
+        self.facts = self.config.babelwatch
+        for name in CHECKED:
+            self._verify(name)
+
+    @property
+    def version(self) -> str:
+        """``<name>@<first 8 hex digits of the SHA-256 of the weights>``: on every judgement."""
+        return f"{self.facts.name}@{self.facts.files[WEIGHTS].sha256[:8]}"
+
+    def _error(self, what: str) -> ModelError:
+        return ModelError(
+            f"model folder {self.path}: {what}; restore it (git checkout, or reinstall babelwatch), export it again "
+            "with `babelwatch model export`, or set BABELWATCH_MODEL_PATH to another folder"
+        )
+
+    def _read_config(self) -> Config:
+        try:
+            data = (self.path / CONFIG).read_bytes()
+        except OSError as error:
+            raise self._error(f"cannot read {CONFIG} ({error.strerror})") from None
+        try:
+            config = msgspec.json.decode(data, type=Config)
+        except msgspec.DecodeError as error:
+            raise self._error(f"{CONFIG} is not valid ({error})") from None
+        except UnicodeDecodeError:
+            raise self._error(f"{CONFIG} is not UTF-8") from None
+        if config.babelwatch.format != FORMAT:
+            raise self._error(f"format {config.babelwatch.format} is not known, this build reads {FORMAT}")
+        if tuple(config.id2label.get(str(i)) for i in range(len(LABELS))) != LABELS:
+            raise self._error(f"{CONFIG} labels must be {', '.join(LABELS)} in this order")
+        return config
+
+    def _verify(self, name: str) -> None:
+        facts = self.facts.files.get(name)
+        if facts is None:
+            raise self._error(f"{CONFIG} has no checksum of {name}")
+        try:
+            with (self.path / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            size = (self.path / name).stat().st_size
+        except OSError as error:
+            raise self._error(f"cannot read {name} ({error.strerror})") from None
+        if size != facts.bytes:
+            raise self._error(f"{name} has {size:,} bytes, expected {facts.bytes:,}")
+        if found != facts.sha256:
+            raise self._error(f"{name} is damaged (sha256 {found[:12]}…, expected {facts.sha256[:12]}…)")
+
+    def head(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Weight [3, hidden] and bias [3] of the linear head, in float64 so that sums do not depend on the batch."""
+        try:
+            tensors = load_file(str(self.path / HEAD))
+            weight, bias = tensors["weight"].astype(np.float64), tensors["bias"].astype(np.float64)
+        except (SafetensorError, OSError, KeyError) as error:
+            raise self._error(f"{HEAD} cannot be read ({error})") from None
+        if weight.shape != (len(LABELS), self.config.hidden_size) or bias.shape != (len(LABELS),):
+            raise self._error(f"{HEAD} has shape {weight.shape}, expected ({len(LABELS)}, {self.config.hidden_size})")
+        return weight, bias

