@@ -19,6 +19,16 @@ class InputError(BabelwatchError):
     exit_code = 2
 
 
+class MessageTooLarge(InputError):
+    """A message is larger than the topic takes."""
+
+
+class LinesRejected(BabelwatchError):
+    """A file is in, except for the lines that are listed as rejected."""
+
+    exit_code = 10
+
+
 class BrokerUnavailable(BabelwatchError):
     """The Kafka broker does not answer."""
 
@@ -63,3 +73,15 @@ class Unaccounted(BabelwatchError):
     """The demo's report does not add up: sent != stored + repeats + dead."""
 
     exit_code = 7
+
+
+class TooManyDeadLetters(BabelwatchError):
+    """Nearly everything that a worker reads is dead: it stops instead of draining the topic into the dead letters."""
+
+    exit_code = 8
+
+
+class WorkerStuck(BabelwatchError):
+    """A worker cannot go on by itself (it could not drain in time, or left its consumer group): start it again."""
+
+    exit_code = 9
