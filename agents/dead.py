@@ -1,0 +1,59 @@
+"""Dead letters on their way to ``mentions.dead``."""
+
+import logging
+from datetime import UTC, datetime
+
+from agents.incoming import Headers, Incoming
+from agents.outbox import Outgoing
+from pipeline.kafka.deadletter import PREFIX, DeadLetter
+from pipeline.kafka.topics import DEAD
+from pipeline.metrics import DEAD_LETTERS
+from schemas.events import Origin
+
+log = logging.getLogger(__name__)
+
+CUT_HEADER = f"{PREFIX}value-cut-from-bytes"
+"""Header of a dead letter whose value had to be cut: the length that it had."""
+
+
+def dead_letter(message: Incoming, origin: Origin, stage: str, reason: str, error: str) -> DeadLetter:
+    """Return ``message`` as a dead letter of ``origin``, stamped with our clock."""
+    return DeadLetter(
+        value=message.value,
+        key=message.key,
+        origin=origin,
+        stage=stage,
+        reason=reason,
+        error=error,
+        failed_at=datetime.now(UTC),
+        headers=message.headers,
+    )
+
+
+def outgoing(letter: DeadLetter) -> Outgoing:
+    """Return the record of a dead letter, counted and logged once.
+
+    One that is too large even for the dead-letter topic is cut, and says so in a header: its facts matter more than
+    its last megabyte.
+    """
+    DEAD_LETTERS.labels(letter.stage, letter.reason).inc()
+    log.warning(
+        "dead letter: %s at %s/%d/%d: %s",
+        letter.reason,
+        letter.origin.topic,
+        letter.origin.partition,
+        letter.origin.offset,
+        letter.error[:200],
+    )
+    return _record(letter.value, letter.key, tuple(letter.to_headers()), len(letter.value))
+
+
+def _record(value: bytes, key: bytes | None, headers: Headers, size: int) -> Outgoing:
+    """Return the record, which halves its value for as long as the broker finds it too large."""
+
+    def smaller(why: str) -> Outgoing:
+        # The original key and headers go too: any of them may be what is too large. Our facts stay.
+        ours = tuple((name, value) for name, value in headers if name.startswith(PREFIX))
+        return _record(value[: len(value) // 2], None, (*ours, (CUT_HEADER, str(size).encode())), size)
+
+    return Outgoing(DEAD, key, value, headers, instead=smaller if value else None)

@@ -1,0 +1,180 @@
+"""Stage 3: scored mentions and dead letters into ClickHouse, idempotently, acknowledged when they are durable there."""
+
+import asyncio
+import logging
+import struct
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Generic, TypeVar, cast
+
+from clickhouse_driver import errors as driver
+
+from agents.backoff import Backoff
+from agents.control import Control
+from agents.dead import dead_letter
+from agents.dead import outgoing as dead_outgoing
+from agents.incoming import Incoming
+from agents.outbox import Outbox
+from agents.policy import DeadLetterGuard
+from pipeline.kafka.deadletter import DeadLetter
+from pipeline.metrics import RETRIES, SINK_MENTIONS
+from pipeline.store.client import connect
+from pipeline.store.deadletters import DeadLetterStore
+from pipeline.store.mentions import MentionStore, WriteOutcome
+from schemas.events import EventError, ScoredEvent, decode
+
+log = logging.getLogger(__name__)
+ROLE = "sink"
+ACCEPTED = ("mention_scored", "deletion_accepted")
+
+Row = TypeVar("Row")
+Outcome = TypeVar("Outcome")
+
+DATA_CODES: Final = frozenset({6, 26, 27, 38, 41, 43, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 407, 436, 691})
+"""ClickHouse error codes that blame the data (cannot parse, type mismatch, out of bound, too large string, unknown enum
+element ...): trying again cannot help. Every other code may pass (memory, disk, parts, a table that is migrated, a
+password that is being fixed), so it is retried."""
+_CLIENT_DATA_ERRORS: Final = (
+    driver.TypeMismatchError,
+    struct.error,
+    ValueError,
+    TypeError,
+    OverflowError,
+    LookupError,
+    AttributeError,
+)
+
+
+def blames_the_data(error: BaseException) -> bool:
+    """True when ClickHouse or its driver refuses the rows themselves, for good."""
+    if isinstance(error, driver.ServerException):
+        return error.code in DATA_CODES
+    return isinstance(error, _CLIENT_DATA_ERRORS)
+
+
+class Store(Generic[Row, Outcome]):
+    """Writes rows in a thread of its own, for as long as it takes, and sorts out rows that are refused for good."""
+
+    def __init__(
+        self,
+        url: str,
+        write: Callable[[Any, Sequence[Row]], Outcome],
+        control: Control,
+        *,
+        connect: Callable[[str], Any] = connect,
+    ) -> None:
+        """``write(client, rows)`` is idempotent: a batch is repeated whole or in parts after an error."""
+        self._url = url
+        self._write = write
+        self._control = control
+        self._connect = connect
+        self._client: Any = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clickhouse")
+
+    async def write(self, rows: Sequence[Row]) -> tuple[list[Outcome], list[tuple[Row, BaseException]]]:
+        """Return when every row is durable or refused for good: outcomes of the parts, and the refused rows.
+
+        While ClickHouse is away this waits with backoff, counted; nothing more is read meanwhile. A batch with a row
+        that is refused is halved until that row stands alone. Raises Stopping when the worker ends first.
+        """
+        if not rows:
+            return [], []
+        backoff = Backoff()
+        while True:
+            try:
+                return [await asyncio.get_running_loop().run_in_executor(self._thread, self._once, rows)], []
+            except Exception as error:
+                if blames_the_data(error):
+                    refused = error
+                    break
+                RETRIES.labels(self._control.role, "clickhouse").inc()
+                delay = backoff.next_s()
+                log.warning("ClickHouse: %s; again in %.1f s", _short(error), delay)
+            await self._control.pause(delay)
+        if len(rows) == 1:
+            return [], [(rows[0], refused)]
+        middle = len(rows) // 2
+        first, first_refused = await self.write(rows[:middle])
+        second, second_refused = await self.write(rows[middle:])
+        return first + second, first_refused + second_refused
+
+    def _once(self, rows: Sequence[Row]) -> Outcome:
+        try:
+            if self._client is None:
+                self._client = self._connect(self._url)
+            return self._write(self._client, rows)
+        except BaseException:
+            # After an error the connection may hold half a reply.
+            broken, self._client = self._client, None
+            if broken is not None:
+                broken.disconnect()
+            raise
+
+
+class SinkStage:
+    """Topic ``mentions.scored`` into the tables of mentions and their rollups."""
+
+    def __init__(self, url: str, incarnation: str, control: Control, outbox: Outbox, guard: DeadLetterGuard) -> None:
+        self._incarnation = incarnation
+        self._outbox = outbox
+        self._guard = guard
+        self._store: Store[ScoredEvent, WriteOutcome] = Store(url, _write_mentions, control)
+
+    async def handle(self, batch: Sequence[Incoming]) -> None:
+        """See :class:`agents.stage.Stage`."""
+        dead: list[DeadLetter] = []
+        rows: list[ScoredEvent] = []
+        by_row: dict[int, Incoming] = {}
+        for message in batch:
+            try:
+                event = cast(ScoredEvent, decode(message.value, ACCEPTED))
+            except EventError as error:
+                dead.append(
+                    dead_letter(message, message.origin(self._incarnation), ROLE, error.reason, str(error)),
+                )
+                continue
+            rows.append(event)
+            by_row[id(event)] = message
+        outcomes, refused = await self._store.write(rows)
+        for outcome in outcomes:
+            for name in ("stored", "repeat", "conflicting", "edit", "superseded", "deleted"):
+                SINK_MENTIONS.labels(name).inc(getattr(outcome, name))
+        for row, refusal in refused:
+            dead.append(dead_letter(by_row[id(row)], row.origin, ROLE, "store_refused", _short(refusal)))
+        self._guard.observe(len(batch), len(dead), dead[-1].error if dead else "")
+        await self._outbox.deliver([dead_outgoing(letter) for letter in dead])
+
+
+class DeadSinkStage:
+    """Topic ``mentions.dead`` into the table of dead letters, where they outlive the topic."""
+
+    def __init__(self, url: str, incarnation: str, control: Control) -> None:
+        self._incarnation = incarnation
+        self._store: Store[DeadLetter, object] = Store(url, _write_dead_letters, control)
+
+    async def handle(self, batch: Sequence[Incoming]) -> None:
+        """See :class:`agents.stage.Stage`. A letter that cannot even be stored stays in the topic, counted."""
+        _, refused = await self._store.write([self._letter(message) for message in batch])
+        for letter, error in refused:
+            SINK_MENTIONS.labels("dead_letter_refused").inc()
+            log.error("dead letter of %s cannot be stored and stays in the topic only: %s", letter.origin, error)
+
+    def _letter(self, message: Incoming) -> DeadLetter:
+        try:
+            return DeadLetter.from_record(message.value, message.key, list(message.headers))
+        except ValueError as error:
+            # Somebody else's record in our topic: kept and shown like any other.
+            return dead_letter(message, message.origin(self._incarnation), ROLE, "foreign", str(error))
+
+
+def _write_mentions(client: Any, events: Sequence[ScoredEvent]) -> WriteOutcome:  # noqa: ANN401
+    return MentionStore(client).write(events)
+
+
+def _write_dead_letters(client: Any, letters: Sequence[DeadLetter]) -> object:  # noqa: ANN401
+    return DeadLetterStore(client).write(letters)
+
+
+def _short(error: BaseException) -> str:
+    """First line of an error: drivers append stack traces of the server."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:500]

@@ -1,0 +1,141 @@
+"""Puts one worker together: waits for its services, builds its stage, serves its pages, runs it until it is told."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from agents import health
+from agents.app import attach, create_app, run
+from agents.control import Control
+from agents.membership import positions
+from agents.outbox import Outbox
+from agents.policy import DeadLetterGuard, DeadLetterPolicy
+from agents.probes import Probe, broker_question, clickhouse_question
+from pipeline.kafka.topics import DEAD, INPUT_TOPICS, SCORED
+from pipeline.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run_worker(role: str, settings: Settings, say: Callable[[str], object] = print) -> None:
+    """Run ``role`` until SIGTERM or SIGINT; returns after a clean drain.
+
+    Raises BrokerUnavailable, ClickHouseUnavailable, ClickHouseRefused, ModelError, SettingsError at the start (after
+    retries with backoff where that can help), and afterwards whatever fatal error ended the worker.
+    """
+    from pipeline.kafka.admin import ensure_topics, read_incarnation
+
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("kafka", "aiokafka", "faust", "mode"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    control = Control(role)
+    app = create_app(role, settings)
+    probes = [Probe("kafka", broker_question(settings))]
+    if role == "sink":
+        probes.append(Probe("clickhouse", clickhouse_question(settings.require_clickhouse())))
+    monitor = health.Monitor(role, probes, lambda: positions(app))
+    # The pages come first: a worker that waits for its services says so there.
+    server, address = health.serve(monitor, settings.web_host, settings.web_port)
+    monitor.start()
+    say(f"{role} worker: {address}/health {address}/metrics {address}/status")
+    try:
+        ensure_topics(settings)
+        incarnation = read_incarnation(settings)
+        monitor.extra |= {"incarnation": incarnation, "group": app.conf.id}
+        _STAGES[role](app, settings, control, incarnation, monitor)
+        _beat(app, monitor)
+        run(app, control, settings.log_level)
+    finally:
+        monitor.stop()
+        server.shutdown()
+    say(f"{role} worker: drained and stopped")
+
+
+def _language(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
+    from agents.language import LanguageStage
+    from pipeline.brands import BrandsWatcher
+    from pipeline.detect import Detector, Limits
+    from pipeline.language import LanguageDetector
+
+    secret = settings.author_key.get_secret_value().encode() if settings.author_key else None
+    if secret is None:
+        log.warning("BABELWATCH_AUTHOR_KEY is not set: author_key stays empty, so people cannot be counted")
+    brands = BrandsWatcher(settings.brands_file)
+    detector = Detector(
+        LanguageDetector(settings.language_min_confidence),
+        lambda: brands.matcher,
+        limits=Limits.of(settings),
+        author_secret=secret,
+        keep_author_names=settings.keep_author_names,
+    )
+    guard = DeadLetterGuard(control.role, DeadLetterPolicy())
+    stage = LanguageStage(detector, incarnation, Outbox(app, control), guard)
+    attach(
+        app,
+        settings,
+        control,
+        INPUT_TOPICS["language"],
+        stage,
+        messages=settings.batch_messages,
+        within_s=settings.batch_within_s,
+    )
+    monitor.extra["brands_file"] = str(settings.brands_file)
+
+
+def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
+    from agents.sentiment import SentimentStage
+    from pipeline.sentiment.model import load_model
+
+    model = load_model(settings)
+    guard = DeadLetterGuard(control.role, DeadLetterPolicy())
+    stage = SentimentStage(model, incarnation, Outbox(app, control), guard)
+    attach(
+        app,
+        settings,
+        control,
+        INPUT_TOPICS["sentiment"],
+        stage,
+        messages=settings.batch_messages,
+        within_s=settings.batch_within_s,
+    )
+    monitor.extra |= {"model": model.name, "rule": model.rule}
+
+
+def _sink(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
+    from agents.sink import DeadSinkStage, SinkStage
+    from pipeline.store.client import wait_for
+    from pipeline.store.migrations import migrate
+
+    url = settings.require_clickhouse()
+    wait_for(url, settings.connect_timeout_s)
+    migrate(url, cluster=settings.clickhouse_cluster)
+    guard = DeadLetterGuard(control.role, DeadLetterPolicy())
+    for topic, stage in (
+        (SCORED, SinkStage(url, incarnation, control, Outbox(app, control), guard)),
+        (DEAD, DeadSinkStage(url, incarnation, control)),
+    ):
+        attach(
+            app,
+            settings,
+            control,
+            (topic,),
+            stage,
+            messages=settings.sink_batch_messages,
+            within_s=settings.sink_batch_within_s,
+        )
+
+
+_STAGES: dict[str, Callable[[Any, Settings, Control, str, health.Monitor], None]] = {
+    "language": _language,
+    "sentiment": _sentiment,
+    "sink": _sink,
+}
+
+
+def _beat(app: Any, monitor: health.Monitor) -> None:  # noqa: ANN401
+    """Let the event loop tell the monitor that it runs."""
+
+    async def beat() -> None:
+        monitor.beat()
+
+    app.timer(interval=0.5)(beat)

@@ -1,0 +1,39 @@
+"""``babelwatch worker ROLE``: one agent, with its pages."""
+
+from typing import Final
+
+import click
+
+from pipeline.settings import load_settings
+
+ROLES: Final = ("language", "sentiment", "sink")
+
+
+@click.command(
+    epilog="Exit codes: 0 stopped by a signal and drained; 2 settings; 3 broker or ClickHouse away; 6 model; 8 nearly "
+    "everything was dead; other: crashed, start it again. What is not 0 may be restarted: nothing unfinished was "
+    "acknowledged."
+)
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--web-host", help="Where its pages listen (default 127.0.0.1, or BABELWATCH_WEB_HOST).")
+@click.option("--web-port", type=click.IntRange(0, 65535), help="Port of its pages; 0 takes a free one (default 6066).")
+def command(role: str, web_host: str | None, web_port: int | None) -> None:
+    """Run one agent: language, sentiment or sink.
+
+    \b
+    language    mentions          -> mentions.detected   validates, finds language and brands
+    sentiment   mentions.detected -> mentions.scored     judges
+    sink        mentions.scored   -> ClickHouse          stores, with rollups; dead letters too
+
+    Start as many of each as there are partitions. Pages: /health, /metrics (Prometheus), /status.
+    """
+    from agents.worker import run_worker
+    from pipeline.local import discover
+
+    options: dict[str, object] = {}
+    if web_host is not None:
+        options["web_host"] = web_host
+    if web_port is not None:
+        options["web_port"] = web_port
+    settings = discover(load_settings(**options))
+    run_worker(role, settings, say=click.echo)
