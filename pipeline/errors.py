@@ -47,6 +47,12 @@ class ClickHouseRefused(BabelwatchError):
     exit_code = 3
 
 
+class RowsRefused(BabelwatchError, ValueError):
+    """ClickHouse refuses the rows themselves: the same rows again cannot succeed."""
+
+    exit_code = 3
+
+
 class MigrationError(BabelwatchError):
     """A migration was changed after it ran, is missing, or failed."""
 
