@@ -6,7 +6,9 @@ twice), no transactions (the embedded broker has none), commits every 500 messag
 soon after its start otherwise never commits), session timeout 10 s, and a drain on SIGTERM.
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiokafka
@@ -97,9 +99,20 @@ def attach(
 
 
 class _Worker(faust.Worker):
-    """Faust's worker that tells :class:`Control` about signals before it drains."""
+    """Faust's worker that tells :class:`Control` about signals before it drains, and shows that its loop runs."""
 
     control: Control
+    beat: Callable[[], None]
+
+    async def on_start(self) -> None:
+        # Not an app timer: those begin when the consumer group was joined.
+        self.add_future(self._beat())
+        await super().on_start()
+
+    async def _beat(self) -> None:
+        while not self.should_stop:
+            self.beat()
+            await asyncio.sleep(0.5)
 
     def _on_sigterm(self) -> None:
         self.control.stop_requested()
@@ -111,14 +124,15 @@ class _Worker(faust.Worker):
         super()._on_sigterm()
 
 
-def run(app: Any, control: Control, log_level: str) -> None:  # noqa: ANN401 - a Faust app, untyped here
-    """Run the app until a signal or a fatal error. Returns after a clean drain.
+def run(app: Any, control: Control, log_level: str, beat: Callable[[], None]) -> None:  # noqa: ANN401 - a Faust app
+    """Run the app until a signal or a fatal error, calling ``beat`` twice a second. Returns after a clean drain.
 
     Raises the fatal error of a stage (BabelwatchError), or whatever crashed Faust: in both cases nothing that was not
     durable is acknowledged, and a supervisor should start the worker again.
     """
     worker = _Worker(app, loglevel=logging.WARNING, logging_config=_logging(log_level), redirect_stdouts=False)
     worker.control = control
+    worker.beat = beat
     worker.spinner = None
     try:
         worker.execute_from_commandline()

@@ -34,16 +34,16 @@ class Continuity:
     def __init__(self, committed: Callable[[Partition], int | None]) -> None:
         self._committed = committed
         self._next: dict[Partition, int] = {}
-        self._generation: object = None
+        self._assignment: object = None
 
-    def gaps(self, batch: Sequence[Incoming], generation: object) -> list[Gap]:
+    def gaps(self, batch: Sequence[Incoming], assignment: object) -> list[Gap]:
         """Take note of a batch, in order of delivery, and return what was skipped.
 
-        ``generation`` is the consumer group's: with a new one every partition starts from its committed offset.
+        ``assignment`` is any mark of the current one: with a new one every partition starts from its committed offset.
         Offsets below the expected one are redeliveries and no gap.
         """
-        if generation != self._generation:
-            self._generation = generation
+        if assignment != self._assignment:
+            self._assignment = assignment
             self._next.clear()
         found = []
         for message in batch:

@@ -77,9 +77,12 @@ class StageLoop:
     async def _do(self, events: Sequence[Any]) -> None:
         batch = [Incoming.of_event(event) for event in events]
         role = self._control.role
-        for event, message in zip(events, batch, strict=True):
-            for gap in self._continuity.gaps([message], event.message.generation_id):
+        # During a rebalance committed offsets are unknown for a moment; what is still buffered then is work that will
+        # be delivered again anyway.
+        if not self._app.rebalancing:
+            for gap in self._continuity.gaps(batch, self._app.rebalancing_count):
                 await self._repair(gap)
+        for message in batch:
             MENTIONS_IN.labels(role, message.topic).inc()
         BATCH_MESSAGES.labels(role).observe(len(batch))
         began = time.perf_counter()

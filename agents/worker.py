@@ -43,8 +43,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
         incarnation = read_incarnation(settings)
         monitor.extra |= {"incarnation": incarnation, "group": app.conf.id}
         _STAGES[role](app, settings, control, incarnation, monitor)
-        _beat(app, monitor)
-        run(app, control, settings.log_level)
+        run(app, control, settings.log_level, monitor.beat)
     finally:
         monitor.stop()
         server.shutdown()
@@ -130,12 +129,3 @@ _STAGES: dict[str, Callable[[Any, Settings, Control, str, health.Monitor], None]
     "sentiment": _sentiment,
     "sink": _sink,
 }
-
-
-def _beat(app: Any, monitor: health.Monitor) -> None:  # noqa: ANN401
-    """Let the event loop tell the monitor that it runs."""
-
-    async def beat() -> None:
-        monitor.beat()
-
-    app.timer(interval=0.5)(beat)
