@@ -1,0 +1,229 @@
+"""``babelwatch ingest``: a file of mentions into the pipeline."""
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
+from zoneinfo import ZoneInfo
+
+import click
+
+from pipeline.errors import InputError, LinesRejected
+from pipeline.settings import Settings, load_settings
+from pipeline.sources.checkpoint import SUFFIX
+from pipeline.sources.ingest import Ingest, Plan, Summary, lock, sniff_format
+from pipeline.sources.lines import open_input, unpacked
+from pipeline.sources.table import Dialect, check_encoding, parse_map
+
+EPILOG = """\b
+Try it:
+  babelwatch ingest mentions.jsonl
+  babelwatch ingest posts.csv.gz --map text=body,published_at=created,id=post_id --timezone UTC
+  zcat old.jsonl.gz | babelwatch ingest - --source forum
+  babelwatch ingest mentions.jsonl --dry-run
+
+\b
+Exit codes: 0 all lines are in; 10 all but the rejected ones; 2 the file or an option
+cannot be used; 3 the broker does not answer; 130 stopped by Ctrl-C (go on by the same command).
+"""
+
+MULTI_CHAR = {"tab": "\t", "\\t": "\t"}
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", type=click.Path(allow_dash=True, path_type=str))
+@click.option("--format", "format_", type=click.Choice(["auto", "jsonl", "csv"]), default="auto", show_default=True)
+@click.option("--map", "mapping", metavar="FIELD=COLUMN,...", default="", help="CSV: which column is which field.")
+@click.option("--delimiter", help="CSV: one character, or 'tab'. Default: found by the header.")
+@click.option("--encoding", default="utf-8", show_default=True, help="CSV: encoding of the file.")
+@click.option("--timezone", "zone", help="CSV: of times without an offset, e.g. UTC or Europe/Lisbon.")
+@click.option("--source", help="Source of lines that name none. Default: the file's name without its endings.")
+@click.option(
+    "--rejects", type=click.Path(path_type=Path), help="Where rejected lines go. Default: FILE.rejects.jsonl."
+)
+@click.option("--state", type=click.Path(path_type=Path), help=f"Where the progress is kept. Default: FILE{SUFFIX}.")
+@click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier run did.")
+@click.option("--dry-run", is_flag=True, help="Check every line; send nothing, keep nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    file: str,
+    format_: str,
+    mapping: str,
+    delimiter: str | None,
+    encoding: str,
+    zone: str | None,
+    source: str | None,
+    rejects: Path | None,
+    state: Path | None,
+    restart: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send FILE (or - for standard input) into the pipeline: JSON Lines or CSV, plain or gzip.
+
+    Each line is one mention: text, published_at (RFC 3339), and what else is known: id, source, author, url, reach,
+    country, lang_hint, parent_id, revision. Lines that cannot be taken are listed with line and reason, and in
+    FILE.rejects.jsonl. A run that was stopped goes on where it was when the command is given again; lines that are
+    sent twice count once, as long as the source stays the same.
+    """
+    settings = load_settings()
+    dialect = Dialect(parse_map(mapping), _delimiter(delimiter), check_encoding(encoding), _zone(zone))
+    stdin = file == "-"
+    with ExitStack() as stack:
+        if stdin:
+            on_disk = cast("BinaryIO", sys.stdin.buffer)
+            stream = unpacked(sys.stdin.buffer)  # type: ignore[arg-type]
+        else:
+            stream, on_disk = open_input(Path(file))
+            stack.callback(on_disk.close)
+            lock(on_disk, file)
+        head: bytes = stream.peek(1024)  # type: ignore[attr-defined]
+        kind = sniff_format(file, head) if format_ == "auto" else format_
+        keep = not stdin and not dry_run
+        plan = Plan(
+            name=file,
+            format="csv" if kind == "csv" or (format_ == "auto" and dialect.columns) else "jsonl",
+            source=source or _default_source(file),
+            dialect=dialect,
+            state=(state or Path(file + SUFFIX)) if keep else None,
+            rejects=rejects or (Path(file + ".rejects.jsonl") if keep else None),
+            restart=restart,
+        )
+        stack.enter_context(_sigterm_is_ctrl_c())
+        _run(plan, stream, on_disk, settings, dry_run=dry_run, as_json=as_json, stack=stack)
+
+
+def _run(
+    plan: Plan,
+    stream: BinaryIO,
+    on_disk: BinaryIO,
+    settings: Settings,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    stack: ExitStack,
+) -> None:
+    from dataclasses import replace
+
+    from pipeline.detect import Limits
+    from pipeline.sources.intake import Intake
+
+    outlet = None
+    if not dry_run:
+        from pipeline.kafka.admin import ensure_topics, read_incarnation
+        from pipeline.local import discover
+        from pipeline.sources.producer import MentionProducer
+
+        settings = discover(settings)
+        settings.require_kafka()
+        ensure_topics(settings)
+        plan = replace(plan, incarnation=read_incarnation(settings))
+        outlet = stack.enter_context(MentionProducer(settings))
+    if plan.state is None and not dry_run:
+        print("reading standard input: this run cannot be resumed when it is stopped", file=sys.stderr)
+    ingest = Ingest(plan, stream, Intake(Limits.of(settings)), outlet)
+    try:
+        with _progress(plan, on_disk) as on_row:
+            summary = ingest.run(on_row)
+    except KeyboardInterrupt:
+        where = "run the same command again to go on" if plan.state else "the rest was not read"
+        print(f"\nstopped after line {ingest.summary.lines}, all of it confirmed; {where}", file=sys.stderr)
+        sys.exit(130)
+    _report(plan, summary, dry_run=dry_run, as_json=as_json)
+
+
+def _report(plan: Plan, summary: Summary, *, dry_run: bool, as_json: bool) -> None:
+    """Print the summary line. Raises LinesRejected when there were rejects."""
+    if summary.started_over:
+        print(f"{plan.name}: {summary.started_over}", file=sys.stderr)
+    listed = str(plan.rejects) if plan.rejects and summary.rejected else None
+    if as_json:
+        print(json.dumps({"file": plan.name, "dry_run": dry_run, **asdict(summary), "rejects_file": listed}))
+    else:
+        took = "would be sent" if dry_run else "sent and confirmed"
+        went_on = f"; this run went on after line {summary.resumed_at:,}" if summary.resumed_at else ""
+        if summary.resumed_at and summary.resumed_at == summary.lines:
+            went_on = "; nothing new since the last run (--restart sends it again)"
+        print(
+            f"{plan.name}: {summary.lines:,} lines: {summary.accepted:,} {took}, {summary.rejected:,} rejected, "
+            f"{summary.blank:,} blank, in {summary.seconds:.1f} s{went_on}"
+        )
+    if summary.rejected:
+        where = f": line and reason of each are in {listed}" if listed else ""
+        raise LinesRejected(f"{summary.rejected:,} lines of {plan.name} were rejected{where}")
+
+
+@contextmanager
+def _progress(plan: Plan, on_disk: BinaryIO) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, nothing elsewhere; yields what is called after each row."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from pipeline.terminal import printable
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+    )
+    if plan.name == "-":
+        columns = (TextColumn("{task.description} {task.fields[rows]:,} rows", markup=False), MofNCompleteColumn())  # type: ignore[assignment]
+    size = None if plan.name == "-" else Path(plan.name).stat().st_size
+    rows = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(printable(plan.name, 40), total=size, rows=0)
+
+        def on_row() -> None:
+            nonlocal rows
+            rows += 1
+            if rows % 200 == 0:
+                progress.update(task, completed=0 if size is None else on_disk.tell(), rows=rows)
+
+        yield on_row
+
+
+@contextmanager
+def _sigterm_is_ctrl_c() -> Iterator[None]:
+    """SIGTERM confirms and checkpoints as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _default_source(file: str) -> str:
+    """The file's name without folders and endings; it is part of every id, so renaming a file makes new mentions."""
+    if file == "-":
+        return "stdin"
+    stem = Path(file).name.split(".")[0] or Path(file).name
+    return re.sub(r"\W+", "-", stem)[:64].strip("-") or "file"
+
+
+def _delimiter(text: str | None) -> str | None:
+    char = MULTI_CHAR.get(text or "", text)
+    if char is not None and (len(char) != 1 or char in '"\r\n'):
+        raise InputError(f"--delimiter {text!r}: one character, or 'tab'")
+    return char
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise InputError(f"--timezone {name!r} is not known: use a name like UTC or Europe/Lisbon") from None

@@ -1,0 +1,104 @@
+"""How far a file is ingested: a small file beside it, written only after Kafka confirmed everything before it."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from pipeline.errors import InputError
+from pipeline.sources.lines import TAIL_BYTES, Line
+
+SUFFIX = ".babelwatch-ingest"
+HEAD_BYTES = 4096
+
+
+class Checkpoint(msgspec.Struct, kw_only=True):
+    """Everything before ``position`` is in Kafka or listed as rejected."""
+
+    version: int = 1
+    position: int = 0
+    """Byte in the unpacked stream at which to go on."""
+    line: int = 0
+    """Lines before it."""
+    last_start: int = 0
+    """Where the last of those lines begins."""
+    terminated: bool = True
+    """Whether that line had its line feed."""
+    head: str = ""
+    """Digest of the first bytes (up to ``position``, at most HEAD_BYTES) ..."""
+    tail: str = ""
+    """... and of the last ones before ``position``: a file that grew is the same file, a rewritten one is not."""
+    options: str = ""
+    """The options that decide what a line means; under others the lines before would be other mentions."""
+    incarnation: str = ""
+    """The broker that has the messages: an embedded one forgets them when it stops."""
+    accepted: int = 0
+    rejected: int = 0
+    blank: int = 0
+    rejects_bytes: int = 0
+    """Size of the rejects file at this point: what a killed run wrote after it is cut off."""
+
+    def advance(self, line: Line) -> None:
+        """Move behind ``line``."""
+        self.position, self.line = line.end, line.number
+        self.last_start, self.terminated = line.start, line.terminated
+        self.tail = digest(line.tail)
+
+    def seal(self, head: bytes) -> None:
+        """Set the digest of the beginning; ``head`` are the file's first bytes (HEAD_BYTES where there are so many)."""
+        self.head = digest(head[: min(HEAD_BYTES, self.position)])
+
+    def mismatch(self, stream: BinaryIO) -> str | None:
+        """None when ``stream`` (at its start) is the file that this describes, now positioned to go on; else why not.
+
+        A last line without a line feed that has grown since is read again from its beginning.
+        """
+        if digest(stream.read(min(HEAD_BYTES, self.position))) != self.head:
+            return "its beginning has changed"
+        tail_at = max(self.last_start, self.position - TAIL_BYTES)
+        stream.seek(tail_at)
+        if digest(stream.read(self.position - tail_at)) != self.tail:
+            return "what was read of it has changed"
+        if not self.terminated and stream.read(1):
+            self.position, self.line = self.last_start, self.line - 1
+        stream.seek(self.position)
+        return None
+
+
+def digest(data: bytes) -> str:
+    """Short digest of ``data``."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The checkpoint at ``path``, or None. Raises InputError when it is not readable as one."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    try:
+        found = msgspec.json.decode(data, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path} is not a checkpoint of ingest ({error}): remove it, or use --restart") from None
+    if found.version != 1:
+        raise InputError(f"{path} was written by a newer babelwatch: use --restart to ingest the file from the start")
+    return found
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint at once and durably: a crash leaves the old one or the new one. Raises InputError."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror or error}: use --state PATH for a place that can be written"
+        ) from None

@@ -1,0 +1,244 @@
+"""One file or stream into topic ``mentions``: checked line by line, confirmed, and resumable where it stopped."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from pipeline.errors import BrokerUnavailable, InputError, MessageTooLarge
+from pipeline.kafka.topics import MAX_MESSAGE_BYTES
+from pipeline.metrics import INGEST
+from pipeline.sources import checkpoint as checkpoints
+from pipeline.sources.checkpoint import HEAD_BYTES, Checkpoint
+from pipeline.sources.intake import Intake
+from pipeline.sources.lines import Line, read_lines
+from pipeline.sources.rejects import Rejects
+from pipeline.sources.table import Dialect, Row, Table
+from schemas.events import EventError
+
+Format = Literal["jsonl", "csv"]
+COMMIT_ROWS = 2_000
+COMMIT_S = 1.0
+"""How much a killed run may send again."""
+STOP_FLUSH_S = 10.0
+BOM = b"\xef\xbb\xbf"
+
+
+class Outlet(Protocol):
+    """Where accepted lines go (``pipeline.sources.producer.MentionProducer``)."""
+
+    def send(self, event: bytes, *, key: bytes | None = None) -> None:
+        """Queue one message; may wait."""
+        ...
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Return when all of them are confirmed, or raise BrokerUnavailable."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is read, and how."""
+
+    name: str
+    """For messages: the path as given, or ``-``."""
+    format: Format
+    source: str
+    """For lines that name none."""
+    dialect: Dialect = field(default_factory=Dialect)
+    state: Path | None = None
+    """Where the checkpoint is kept; None: not resumable."""
+    rejects: Path | None = None
+    restart: bool = False
+    incarnation: str = ""
+    """Of the broker that the messages go to."""
+
+    def options(self) -> str:
+        """Digest of what decides the meaning (and thereby the id) of a line."""
+        d = self.dialect
+        parts = (self.format, self.source, sorted(d.columns.items()), d.delimiter, d.encoding, str(d.timezone))
+        return checkpoints.digest(repr(parts).encode())
+
+
+@dataclass
+class Summary:
+    """What became of a file, earlier runs of the same ingest included."""
+
+    accepted: int = 0
+    """Sent and confirmed (after a dry run: would be sent)."""
+    rejected: int = 0
+    blank: int = 0
+    lines: int = 0
+    resumed_at: int = 0
+    """Line after which this run went on; 0 when it began at the start."""
+    started_over: str = ""
+    """Why a checkpoint was not used, if so."""
+    seconds: float = 0.0
+
+
+def sniff_format(name: str, head: bytes) -> Format:
+    """Format by the name's ending, else by the first bytes. Raises InputError for a JSON array."""
+    stem = name.lower().removesuffix(".gz")
+    if stem.endswith((".csv", ".tsv")):
+        return "csv"
+    first = head.removeprefix(BOM).lstrip()[:1]
+    if first == b"[":
+        raise InputError(f"{name} is one JSON array, not JSON Lines: jq -c '.[]' {name} makes lines of it")
+    return "jsonl" if stem.endswith((".jsonl", ".ndjson", ".json")) or first in (b"{", b"") else "csv"
+
+
+def lock(file: BinaryIO, name: str) -> None:
+    """Let no other ingest read the same file meanwhile (it would fight over the checkpoint). Raises InputError."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"{name}: another `babelwatch ingest` is at work on this file") from None
+    except OSError:
+        # a file system without locks; the checkpoint then is the user's to guard
+        return
+
+
+class Ingest:
+    """One run over one input. ``outlet`` None checks only (``--dry-run``): nothing is sent, no state is kept."""
+
+    def __init__(self, plan: Plan, stream: BinaryIO, intake: Intake, outlet: Outlet | None) -> None:
+        self._plan, self._stream, self._intake, self._outlet = plan, stream, intake, outlet
+        self.summary = Summary()
+        self._head = b""
+        self._state = Checkpoint()
+
+    def run(self, on_row: Callable[[], None] = lambda: None) -> Summary:
+        """Read to the end; ``on_row`` is called after each row.
+
+        Raises BrokerUnavailable when Kafka stops confirming, InputError for damaged input and for a file that is
+        another one than the checkpoint's. After these and after KeyboardInterrupt everything confirmed is
+        checkpointed: the same command goes on from there.
+        """
+        began = time.monotonic()
+        table = self._begin()
+        rejects = Rejects(self._plan.rejects, source=self._plan.name, keep=self._state.rejects_bytes)
+        lines = read_lines(self._stream, limit=MAX_MESSAGE_BYTES, start=self._state.position, number=self._state.line)
+        committed = time.monotonic()
+        try:
+            for count, row in enumerate(table.rows(lines) if table else _json_rows(lines), start=1):
+                self._take(row, rejects)
+                on_row()
+                if count % COMMIT_ROWS == 0 or time.monotonic() - committed > COMMIT_S:
+                    self._commit(rejects)
+                    committed = time.monotonic()
+            self._commit(rejects)
+        except (KeyboardInterrupt, InputError):
+            self._commit(rejects, timeout_s=STOP_FLUSH_S)
+            raise
+        except BrokerUnavailable as error:
+            raise BrokerUnavailable(f"{error}. {self._resume_advice()}") from None
+        finally:
+            rejects.close()
+            self.summary.seconds = time.monotonic() - began
+        return self.summary
+
+    def _begin(self) -> Table | None:
+        """Position the stream behind what an earlier run confirmed; return the table reader of a CSV."""
+        resumable = self._plan.state is not None and self._outlet is not None
+        if resumable:
+            self._head = self._stream.read(HEAD_BYTES)
+            self._stream.seek(0)
+        header: Line | None = None
+        table: Table | None = None
+        if self._plan.format == "csv":
+            header = next(read_lines(self._stream, limit=MAX_MESSAGE_BYTES), None)
+            if header is None:
+                raise InputError(f"{self._plan.name} is empty: a CSV begins with a line of column names")
+            if header.too_long:
+                raise InputError(f"{self._plan.name}: line 1 is too long for a line of column names")
+            table = Table(header, self._plan.dialect)
+        earlier = self._earlier() if resumable else None
+        if earlier is not None:
+            self._state = earlier
+            self.summary = Summary(earlier.accepted, earlier.rejected, earlier.blank, earlier.line, earlier.line)
+        else:
+            self._state = Checkpoint(options=self._plan.options(), incarnation=self._plan.incarnation)
+            if header is not None:
+                self._state.advance(header)
+            if resumable:
+                self._stream.seek(self._state.position)
+        return table
+
+    def _earlier(self) -> Checkpoint | None:
+        """The checkpoint to go on from, with the stream positioned there, or None to begin at the start."""
+        assert self._plan.state is not None  # noqa: S101 - narrows the type
+        if self._plan.restart:
+            return None
+        found = checkpoints.load(self._plan.state)
+        if found is None or found.position == 0:
+            return None
+        again = "use --restart to ingest it from the start (what was sent before counts once)"
+        if found.options != self._plan.options():
+            raise InputError(
+                f"{self._plan.name} was begun with other options ({found.line} lines are in); repeat those, or {again}"
+            )
+        if found.incarnation != self._plan.incarnation:
+            self.summary.started_over = (
+                "the broker was started anew since the last run and may have lost what it had; sending from the start "
+                "(what arrived before counts once)"
+            )
+            return None
+        self._stream.seek(0)
+        why = found.mismatch(self._stream)
+        if why is not None:
+            raise InputError(f"{self._plan.name} is not the file that was begun ({why}); {again}")
+        return found
+
+    def _take(self, row: Row, rejects: Rejects) -> None:
+        """Send the row, or list why not."""
+        if row.event == b"":
+            self._state.blank += 1
+        else:
+            try:
+                self._offer(row.event)
+                self._state.accepted += 1
+            except EventError as error:
+                INGEST.labels("ingest", "rejected").inc()
+                rejects.add(row.first_line, row.last.number, error, row.raw)
+                self._state.rejected += 1
+        self._state.advance(row.last)
+
+    def _offer(self, event: bytes | EventError) -> None:
+        if isinstance(event, EventError):
+            raise event
+        accepted = self._intake.check(event, default_source=self._plan.source)
+        if self._outlet is not None:
+            try:
+                self._outlet.send(accepted.value, key=accepted.key)
+            except MessageTooLarge as error:
+                raise EventError("too_large", str(error)) from None
+            INGEST.labels("ingest", "accepted").inc()
+
+    def _commit(self, rejects: Rejects, timeout_s: float | None = None) -> None:
+        """Wait until everything taken is confirmed, then write the checkpoint: never the other way round."""
+        if self._outlet is not None:
+            self._outlet.flush(timeout_s)
+        rejects.flush()
+        state = self._state
+        state.rejects_bytes = rejects.size
+        if self._plan.state is not None and self._outlet is not None:
+            state.seal(self._head)
+            checkpoints.save(self._plan.state, state)
+        done = self.summary
+        done.accepted, done.rejected, done.blank, done.lines = state.accepted, state.rejected, state.blank, state.line
+
+    def _resume_advice(self) -> str:
+        if self._plan.state is None:
+            return f"{self.summary.lines} lines are confirmed; the rest of the stream is not"
+        return f"{self.summary.lines} lines are confirmed; run the same command again to go on after them"
+
+
+def _json_rows(lines: Iterator[Line]) -> Iterator[Row]:
+    for line in lines:
+        data = line.data.removeprefix(BOM) if line.number == 1 else line.data
+        event: bytes | EventError = data.strip()
+        if line.too_long:
+            event = EventError("too_large", f"{line.end - line.start} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+        yield Row(line.number, line, event, data)
