@@ -1,0 +1,164 @@
+"""The health verdict on a clock that can be set, and the pages over real HTTP."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from agents.health import HealthPolicy, Monitor, serve
+from agents.probes import STALE_S, Probe
+from agents.progress import Position
+from pipeline.errors import SettingsError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Service:
+    """A dependency that answers or not."""
+
+    def __init__(self) -> None:
+        self.answers = True
+
+    def __call__(self) -> None:
+        if not self.answers:
+            raise TimeoutError("no answer")
+
+
+class Worker:
+    """A monitor with everything well; time passes only in :meth:`after`."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.kafka = Service()
+        self.beating = True
+        self.probe = Probe("kafka", self.kafka, self.clock)
+        self.positions: list[Position] | None = [Position("mentions", 0, 5, 5, 5)]
+        self.monitor = Monitor(
+            "language",
+            [self.probe],
+            lambda: self.positions,
+            policy=HealthPolicy(stalled_s=30, adrift_s=45),
+            clock=self.clock,
+        )
+        self.after(1)
+
+    def after(self, seconds: float) -> tuple[int, list[str]]:
+        """Let time pass as the threads would live through it."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            self.clock.now += min(1.0, until - self.clock.now)
+            self.probe.ask()
+            if self.beating:
+                self.monitor.beat()
+            self.monitor.sample()
+        code, body = self.monitor.health()
+        return code, body["problems"]
+
+
+def test_a_worker_that_is_well() -> None:
+    assert Worker().after(100) == (200, [])
+
+
+def test_a_service_that_stops_answering_shows_within_ten_seconds_and_recovers() -> None:
+    worker = Worker()
+    worker.kafka.answers = False
+    assert worker.after(STALE_S - 1)[0] == 200, "one slow answer is no outage"
+    code, problems = worker.after(3)
+    assert code == 503
+    assert problems == ["kafka: no answer for 9 s (TimeoutError: no answer)"]
+    worker.kafka.answers = True
+    assert worker.after(1) == (200, [])
+
+
+def test_a_service_that_never_answered() -> None:
+    worker = Worker()
+    worker.probe._answered = None
+    worker.kafka.answers = False
+    assert worker.after(1) == (503, ["kafka: never answered (TimeoutError: no answer)"])
+
+
+def test_waiting_messages_without_progress() -> None:
+    worker = Worker()
+    worker.positions = [Position("mentions", 0, 5, 9, 9)]
+    assert worker.after(30)[0] == 200
+    code, problems = worker.after(5)
+    assert code == 503
+    assert "mentions/0: 4 messages wait" in problems[0]
+    worker.positions = [Position("mentions", 0, 6, 9, 9)]
+    assert worker.after(1)[0] == 200, "it moved"
+
+
+def test_no_messages_wait_is_no_stall() -> None:
+    assert Worker().after(1000)[0] == 200
+
+
+def test_a_worker_that_lost_its_group() -> None:
+    worker = Worker()
+    worker.positions = None
+    assert worker.after(40)[0] == 200, "a rebalance takes its time"
+    code, problems = worker.after(10)
+    assert (code, problems) == (503, ["consumer group: no member for 50 s"])
+
+
+def test_a_blocked_event_loop() -> None:
+    worker = Worker()
+    worker.beating = False
+    code, problems = worker.after(9)
+    assert (code, problems) == (503, ["event loop: blocked for 9 s"])
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_the_pages() -> None:
+    worker = Worker()
+    worker.monitor.extra["model"] = "baseline"
+    worker.positions = [Position("mentions", 3, 5, 9, 9)]
+    worker.after(2)
+    server, address = serve(worker.monitor, "127.0.0.1", 0)
+    try:
+        code, text = get(f"{address}/health")
+        health = json.loads(text)
+        assert (code, health["healthy"], health["dependencies"]["kafka"]["up"]) == (200, True, True)
+        _, text = get(f"{address}/status")
+        status = json.loads(text)
+        assert (status["role"], status["model"], status["partitions"][0]["lag"]) == ("language", "baseline", 4)
+        assert status["rss_bytes"] > 10_000_000
+        _, metrics = get(f"{address}/metrics")
+        assert 'babelwatch_lag_messages{partition="3",role="language",topic="mentions"} 4.0' in metrics
+        assert (
+            'babelwatch_committed_offset_age_seconds{partition="3",role="language",topic="mentions"} 1.0' in metrics
+            or 'babelwatch_committed_offset_age_seconds{partition="3",role="language",topic="mentions"} 2.0' in metrics
+        )
+        assert "process_resident_memory_bytes" in metrics
+        assert get(f"{address}/secrets")[0] == 404
+        worker.kafka.answers = False
+        worker.after(10)
+        assert get(f"{address}/health")[0] == 503
+        worker.positions = []
+        worker.after(1)
+        assert 'babelwatch_lag_messages{partition="3",role="language"' not in get(f"{address}/metrics")[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SettingsError, match="--web-port"):
+            serve(Worker().monitor, "127.0.0.1", taken.getsockname()[1])
