@@ -2,20 +2,18 @@
 
 import asyncio
 import logging
-import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar, cast
 
-from clickhouse_driver import errors as driver
-
-from agents.backoff import Backoff
+from agents.backoff import Backoff, Stopping
 from agents.control import Control
 from agents.dead import dead_letter
 from agents.dead import outgoing as dead_outgoing
 from agents.incoming import Incoming
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard
+from pipeline.errors import ClickHouseRefused, ClickHouseUnavailable, MigrationError
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.metrics import RETRIES, SINK_MENTIONS
 from pipeline.store.client import connect
@@ -30,26 +28,17 @@ ACCEPTED = ("mention_scored", "deletion_accepted")
 Row = TypeVar("Row")
 Outcome = TypeVar("Outcome")
 
-DATA_CODES: Final = frozenset({6, 26, 27, 38, 41, 43, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 407, 436, 691})
-"""ClickHouse error codes that blame the data (cannot parse, type mismatch, out of bound, too large string, unknown enum
-element ...): trying again cannot help. Every other code may pass (memory, disk, parts, a table that is migrated, a
-password that is being fixed), so it is retried."""
-_CLIENT_DATA_ERRORS: Final = (
-    driver.TypeMismatchError,
-    struct.error,
-    ValueError,
-    TypeError,
-    OverflowError,
-    LookupError,
-    AttributeError,
-)
+TIMEOUT_S: Final = 30.0
+"""For one reply of ClickHouse; a server that hangs longer is asked again over a new connection."""
 
 
-def blames_the_data(error: BaseException) -> bool:
-    """True when ClickHouse or its driver refuses the rows themselves, for good."""
-    if isinstance(error, driver.ServerException):
-        return error.code in DATA_CODES
-    return isinstance(error, _CLIENT_DATA_ERRORS)
+def may_pass(error: BaseException) -> bool:
+    """True when trying again can help: the network, the server, a password or a table that a person is putting right.
+
+    Everything else blames the rows (:class:`pipeline.errors.RowsRefused`, a value that the driver cannot encode, a bug
+    that one row meets), and the same rows again cannot succeed.
+    """
+    return isinstance(error, ClickHouseUnavailable | ClickHouseRefused | MigrationError | OSError | EOFError)
 
 
 class Store(Generic[Row, Outcome]):
@@ -61,7 +50,7 @@ class Store(Generic[Row, Outcome]):
         write: Callable[[Any, Sequence[Row]], Outcome],
         control: Control,
         *,
-        connect: Callable[[str], Any] = connect,
+        connect: Callable[[str], Any] = lambda url: connect(url, timeout_s=TIMEOUT_S),
     ) -> None:
         """``write(client, rows)`` is idempotent: a batch is repeated whole or in parts after an error."""
         self._url = url
@@ -82,9 +71,11 @@ class Store(Generic[Row, Outcome]):
         backoff = Backoff()
         while True:
             try:
-                return [await asyncio.get_running_loop().run_in_executor(self._thread, self._once, rows)], []
+                return [await self._in_time(rows)], []
+            except Stopping:
+                raise
             except Exception as error:
-                if blames_the_data(error):
+                if not may_pass(error):
                     refused = error
                     break
                 RETRIES.labels(self._control.role, "clickhouse").inc()
@@ -97,6 +88,15 @@ class Store(Generic[Row, Outcome]):
         first, first_refused = await self.write(rows[:middle])
         second, second_refused = await self.write(rows[middle:])
         return first + second, first_refused + second_refused
+
+    async def _in_time(self, rows: Sequence[Row]) -> Outcome:
+        """Write in the thread. Raises Stopping when the worker has to end while ClickHouse keeps it waiting."""
+        attempt = asyncio.get_running_loop().run_in_executor(self._thread, self._once, rows)
+        while not attempt.done():
+            await asyncio.wait({attempt}, timeout=0.5)
+            if self._control.out_of_time and not attempt.done():
+                raise Stopping
+        return attempt.result()
 
     def _once(self, rows: Sequence[Row]) -> Outcome:
         try:
