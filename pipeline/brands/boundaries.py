@@ -95,9 +95,9 @@ def _begins_within(folded: Folded, start: int, here: int, first: str, *, hashtag
     return part is not None and len(part) >= endings.MIN_COMPOUND_PART
 
 
-def ends(
+def ends(  # noqa: PLR0911 - a table of rules
     folded: Folded, start: int, end: int, language: str, *, hashtag: bool, inflects: bool, compounds: bool | None
-) -> bool:  # noqa: PLR0911 - a table of rules
+) -> bool:
     """Whether a name that began at ``start`` may end at ``end`` (exclusive) of the folded text.
 
     ``language`` is the primary subtag (its endings are allowed where ``inflects``); ``compounds`` as in ``Name``.
@@ -121,7 +121,7 @@ def ends(
     return _ends_within(folded, start, end, there, language, hashtag, inflects, compounds)
 
 
-def _ends_within(
+def _ends_within(  # noqa: PLR0911 - a table of rules
     folded: Folded,
     start: int,
     end: int,
@@ -130,7 +130,7 @@ def _ends_within(
     hashtag: bool,
     inflects: bool,
     compounds: bool | None,
-) -> bool:  # noqa: PLR0911 - a table of rules
+) -> bool:
     """The same between two letters of one script; ``there`` is the original's index after the name."""
     text, script_name = folded.text, kind(folded.text[end - 1])
     if script_name in UNSPACED:

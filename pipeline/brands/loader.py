@@ -109,7 +109,7 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode):
             self._problem(node, f"{what} must be a text")
             return ""
-        if node.style is None and node.tag != "tag:yaml.org,2002:str":
+        if node.tag != "tag:yaml.org,2002:str":
             kind = node.tag.rpartition(":")[2]
             self._problem(node, f"{what}: {node.value!r} is a {kind} in YAML, put it in quotes")
             return ""

@@ -59,7 +59,10 @@ def patterns(brand: Brand) -> Iterator[Pattern]:
         if not phrase.startswith("@"):
             name = Name(phrase)
             for source in _spellings(phrase):
-                yield Pattern(brand.id, name, Form.EXCLUSION, fold(source), source)
+                text = fold(source)
+                yield Pattern(brand.id, name, Form.EXCLUSION, text, source)
+                if " " in text:
+                    yield Pattern(brand.id, name, Form.EXCLUSION, text.replace(" ", ""), source)
 
 
 def _spellings(text: str) -> list[str]:
@@ -87,7 +90,7 @@ def _of_name(brand: str, name: Name) -> Iterator[Pattern]:
     text = fold(name.text)
     if name.exact:
         return
-    if len(text) > endings.MIN_INFLECTED and text[-1] in endings.STEM_ENDINGS:
+    if len(text) >= endings.MIN_INFLECTED and text[-1] in endings.STEM_ENDINGS:
         yield Pattern(brand, name, Form.STEM, text[:-1], name.text.rstrip()[:-1])
     if text.startswith("ال") and len(text) > 4:
         yield Pattern(brand, name, Form.ARABIC_STEM, text[2:], name.text)
