@@ -77,6 +77,22 @@ class Settings(BaseSettings):
     dashboard_port: Port = 8600
     api_token: SecretStr | None = None
     """Bearer token of the API and the page. `up` makes one in the data folder."""
+    dashboard_hosts: str = ""
+    """Names under which browsers reach the dashboard, comma-separated; addresses and localhost always may (a page of
+    somebody else's must not reach it by DNS rebinding)."""
+    demo: bool = False
+    """Demo mode: the page compares with the gold labels of the sample mentions."""
+
+    # --- HTTP entrance (POST /v1/mentions)
+    http_max_body_bytes: int = Field(4 << 20, ge=1024)
+    http_max_items: int = Field(1000, ge=1)
+    """Mentions in one request."""
+    http_rate_per_s: float = Field(1000.0, gt=0)
+    """Mentions per second that one token may send for long ..."""
+    http_burst: int = Field(5000, ge=1)
+    """... and at once; at least `http_max_items`, or a full batch never passes."""
+    http_confirm_timeout_s: float = Field(10.0, gt=0)
+    """How long a request waits for Kafka's confirmation before it is answered with 503."""
 
     @field_validator("clickhouse_url")
     @classmethod
@@ -84,6 +100,10 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("clickhouse://", "clickhouses://")):
             raise ValueError("must look like clickhouse://user:password@host:9000/database")
         return value
+
+    def allowed_hosts(self) -> frozenset[str]:
+        """The names in ``dashboard_hosts``, in lower case."""
+        return frozenset(name.strip().lower() for name in self.dashboard_hosts.split(",") if name.strip())
 
     def require_kafka(self) -> str:
         """Return the broker list, or raise SettingsError that says how to give one."""
