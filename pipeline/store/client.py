@@ -5,6 +5,8 @@ Three kinds, because the caller does something else for each: :class:`ClickHouse
 rights, a missing table), :class:`RowsRefused` blames the rows (the same rows again cannot succeed).
 """
 
+import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from clickhouse_driver.util.helpers import parse_url
 
 from pipeline.errors import BabelwatchError, ClickHouseRefused, ClickHouseUnavailable, RowsRefused, SettingsError
 from pipeline.metrics import RETRIES
+
+# The driver logs a traceback for each failed connection, beside raising it: the raised one is enough.
+logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)
 
 DEFAULT_PORT: Final = 9000
 DEFAULT_TLS_PORT: Final = 9440
@@ -146,11 +151,16 @@ def translate(error: BaseException, where: str, password: str = "") -> Babelwatc
     return None
 
 
+_DRIVER_PREFIX: Final = re.compile(r"^Code: \d+\.\s*")
+_DRIVER_SUFFIX: Final = re.compile(r"\s*\([^()]*:\d+\)$")
+
+
 def _first_line(text: str, password: str) -> str:
     """First line without the server's stack trace, and without the password should it ever be there."""
     lines = text.strip().splitlines()
     line = lines[0].strip() if lines else ""
     line = line.split(" Stack trace:")[0].removeprefix("DB::Exception: ").rstrip(".")
+    line = _DRIVER_PREFIX.sub("", _DRIVER_SUFFIX.sub("", line))
     return (line.replace(password, "***") if len(password) > 3 else line)[:400]
 
 

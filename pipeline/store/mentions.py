@@ -1,0 +1,247 @@
+"""The sink's store: mentions and their rollups, idempotent whatever is redelivered, stalled or killed on the way.
+
+One :meth:`MentionStore.write` does, in this order:
+
+1. insert ``mention_locations``: each place in time and rollup cell that the batch may give its mentions;
+2. read all locations of these mentions; the greatest truth wins, at equal truth the place that was seen first;
+3. insert into ``mentions`` the winners that are not there yet, and a tombstone at each other place; judgements too;
+4. read the locations again (another writer's row may have come before ours) and recompute from ``mentions FINAL`` every
+   rollup cell that any of these mentions was ever in, of repeats as well;
+5. return. Only then may the batch be acknowledged.
+
+After a crash at any point the redelivered batch does the same again. Two writers at once are safe: a writer's location
+is durable before it decides, so whoever decides later sees both; a row that is written too late loses by its truth; and
+a count is replaced by the one that began last, which has seen everything inserted before.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from clickhouse_driver import Client
+
+from pipeline.metrics import ROLLUP_WINDOWS
+from pipeline.store import rows as r
+from pipeline.store.client import clear_errors
+from pipeline.store.rollups import Cell, Recount, cells_of, recount_coarse, recount_recent
+from schemas.events import AcceptedDeletion, ScoredEvent
+
+MAX_PARTITIONS: Final = 90
+"""Months in one insert: ClickHouse refuses more than 100 partitions in one (code 252)."""
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    """What became of the events of a batch; each counts once. The order of the events decides, not how they are cut."""
+
+    stored: int = 0
+    """First sight of a mention."""
+    repeat: int = 0
+    """The same revision again, with the same content: nothing changes, the first judgement stays."""
+    conflicting: int = 0
+    """The same revision again, with other content: nothing changes."""
+    edit: int = 0
+    """A higher revision: it replaces the mention (or brings a deleted one back)."""
+    superseded: int = 0
+    """A lower revision than what is known, delivered late: nothing changes."""
+    deleted: int = 0
+    """A deletion that holds (also before its mention came)."""
+
+    def __add__(self, other: "WriteOutcome") -> "WriteOutcome":
+        return WriteOutcome(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+class Location(NamedTuple):
+    """A row of ``mention_locations``, as far as deciding needs it."""
+
+    place: int
+    truth: int
+    content: int
+    rank: int
+    """Greater is earlier."""
+    batch: int
+
+
+class MentionStore:
+    """Writes scored events through ``client`` (one thread at a time). ``step`` is called after each named step."""
+
+    def __init__(self, client: Client, *, step: Callable[[str], None] = lambda name: None) -> None:
+        self._client = client
+        self._step = step
+
+    def write(self, events: Sequence[ScoredEvent]) -> WriteOutcome:
+        """Make ``events`` durable, in their order of arrival, rollups included; any number of them.
+
+        Writing the same events again, whole or in other cuts, changes nothing. Raises ClickHouseUnavailable (try the
+        whole batch again later), ClickHouseRefused (a person must act), RowsRefused or EventError (these rows can
+        never be stored; nothing of the batch is lost by writing the others without them).
+        """
+        items = [r.candidate(event) for event in events]
+        if not items:
+            return WriteOutcome()
+        with clear_errors(self._client):
+            return self._write(items)
+
+    def _write(self, items: Sequence[r.Candidate]) -> WriteOutcome:
+        # The greatest truth of each mention, the first of equals: the others cannot win against it.
+        best: dict[r.MentionKey, r.Candidate] = {}
+        for item in items:
+            known = best.get(item.key)
+            if known is None or item.truth > known.truth:
+                best[item.key] = item
+        batch = secrets.randbits(63)
+        self._insert("mention_locations", r.LOCATION_COLUMNS, [r.location_row(i, batch) for i in best.values()])
+        self._step("locations")
+
+        locations = self._locations(best)
+        others = {key for key, found in locations.items() if any(loc.batch != batch for loc in found)}
+        present = self._present({(key, loc.place) for key in others for loc in locations[key]})
+        self._insert_mentions(best, locations, present)
+        self._step("mentions")
+
+        cells, clock_ns = self._cells(best)
+        for recount in recount_recent(cells, clock_ns // 1_000_000_000):
+            self._run(recount, clock_ns)
+        self._step("recent")
+        clock_ns = self._clock_ns()  # after rollup_recent is written, before it is read
+        for recount in recount_coarse(cells, clock_ns // 1_000_000_000):
+            self._run(recount, clock_ns)
+        self._step("rollups")
+        return _classify(items, {key: locations[key] for key in others}, present)
+
+    def _insert_mentions(
+        self,
+        best: dict[r.MentionKey, r.Candidate],
+        locations: dict[r.MentionKey, list[Location]],
+        present: dict[tuple[r.MentionKey, int], int],
+    ) -> None:
+        mentions: list[tuple[Any, ...]] = []
+        judgements: list[tuple[Any, ...]] = []
+        for key, item in best.items():
+            winner = max(locations[key], key=lambda loc: (loc.truth, loc.rank, -loc.place))
+            lost = winner.truth | r.LOST
+            for place in {loc.place for loc in locations[key]}:
+                there = present.get((key, place), -1)
+                if place != winner.place:
+                    if there < lost:
+                        mentions.append(r.tombstone_row(item, place, lost))
+                elif (item.place, item.truth) == (winner.place, winner.truth) and there < winner.truth:
+                    mentions.append(r.mention_row(item))
+                    judgements += r.judgement_rows(item)
+        if judgements:
+            # First, so that a mention that is there has its judgements whatever comes between.
+            self._insert("judgements", r.JUDGEMENT_COLUMNS, judgements)
+        self._step("judgements")
+        place = r.MENTION_COLUMNS.index("published_at")
+        mentions.sort(key=lambda row: int(row[place]))
+        for part in _by_partitions(mentions, lambda row: r.month_of_ms(row[place])):
+            self._insert("mentions", r.MENTION_COLUMNS, part)
+
+    def _insert(self, table: str, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -> None:
+        listed = ", ".join(f"`{name}`" for name in names)
+        self._client.execute(f"INSERT INTO {table} ({listed}) VALUES", r.columns(found), columnar=True)
+
+    def _locations(self, keys: Iterable[r.MentionKey]) -> dict[r.MentionKey, list[Location]]:
+        """Every location of these mentions (not FINAL: two rows of one key do no harm here)."""
+        found: dict[r.MentionKey, list[Location]] = {}
+        for tenant, ident, *rest in self._ids_query(
+            "SELECT tenant, mention_id, toUnixTimestamp64Milli(published_at), truth, content, rank, batch "
+            "FROM mention_locations WHERE tenant IN %(tenants)s AND mention_id IN ids",
+            keys,
+        ):
+            found.setdefault(r.MentionKey(tenant, ident), []).append(Location(*rest))
+        return found
+
+    def _cells(self, keys: Iterable[r.MentionKey]) -> tuple[set[Cell], int]:
+        """Cells of rollup_recent that these mentions were ever in, and the server's clock (ns) before they are read."""
+        clock_ns = self._clock_ns()
+        cells: set[Cell] = set()
+        for tenant, second, brands, language, source, label in self._ids_query(
+            "SELECT DISTINCT tenant, intDiv(ms - positiveModulo(ms, 10000), 1000), brands, language, source, label "
+            "FROM (SELECT *, toUnixTimestamp64Milli(published_at) AS ms FROM mention_locations "
+            "WHERE tenant IN %(tenants)s AND mention_id IN ids AND is_deleted = 0)",
+            keys,
+        ):
+            cells.update(cells_of(tenant, second, brands, language, source, label))
+        return cells, clock_ns
+
+    def _ids_query(self, sql: str, keys: Iterable[r.MentionKey]) -> list[tuple[Any, ...]]:
+        keys = list(keys)
+        ids = {
+            "name": "ids",
+            "structure": [("mention_id", "UUID")],
+            "data": [{"mention_id": k.mention_id} for k in keys],
+        }
+        tenants = tuple({key.tenant for key in keys})
+        result: list[tuple[Any, ...]] = self._client.execute(sql, {"tenants": tenants}, external_tables=[ids])
+        return result
+
+    def _present(self, places: set[tuple[r.MentionKey, int]]) -> dict[tuple[r.MentionKey, int], int]:
+        """(mention, place) -> truth of the row that is in ``mentions`` there."""
+        if not places:
+            return {}
+        wanted = {
+            "name": "places",
+            "structure": [("tenant", "String"), ("published_at", "DateTime64(3, 'UTC')"), ("mention_id", "UUID")],
+            "data": [{"tenant": k.tenant, "published_at": place, "mention_id": k.mention_id} for k, place in places],
+        }
+        found = self._client.execute(
+            "SELECT tenant, mention_id, toUnixTimestamp64Milli(published_at), truth FROM mentions FINAL "
+            "WHERE (tenant, published_at, mention_id) IN places",
+            external_tables=[wanted],
+        )
+        return {(r.MentionKey(tenant, UUID(str(ident))), place): truth for tenant, ident, place, truth in found}
+
+    def _clock_ns(self) -> int:
+        # A query of its own: inside an INSERT ... SELECT it might be read after the table's parts were chosen.
+        return int(self._client.execute("SELECT toUnixTimestamp64Nano(now64(9))")[0][0])
+
+    def _run(self, recount: Recount, clock_ns: int) -> None:
+        touched = {"name": "touched", "structure": recount.rollup.structure, "data": recount.touched}
+        self._client.execute(recount.sql(clock_ns), recount.params, external_tables=[touched])
+        ROLLUP_WINDOWS.labels(recount.rollup.table).inc(recount.windows)
+
+
+def _by_partitions(rows: Sequence[Any], month: Callable[[Any], int]) -> Iterable[list[Any]]:
+    """Cut rows, sorted by month, into parts of at most MAX_PARTITIONS months."""
+    part: list[Any] = []
+    months = 0
+    for _, group in groupby(rows, key=month):
+        if months == MAX_PARTITIONS:
+            yield part
+            part, months = [], 0
+        part += group
+        months += 1
+    if part:
+        yield part
+
+
+def _classify(
+    items: Sequence[r.Candidate],
+    locations: dict[r.MentionKey, list[Location]],
+    present: dict[tuple[r.MentionKey, int], int],
+) -> WriteOutcome:
+    """Count the events in their order, against what was durable before this batch."""
+    known: dict[r.MentionKey, tuple[int, int]] = {}
+    for key, found in locations.items():
+        durable = [
+            (loc.truth, loc.rank, loc.content) for loc in found if present.get((key, loc.place), -1) >= loc.truth
+        ]
+        if durable:
+            truth, _, content = max(durable)
+            known[key] = (truth, content)
+    counts = dict.fromkeys((f.name for f in fields(WriteOutcome)), 0)
+    for item in items:
+        before = known.get(item.key)
+        if before is None or item.truth > before[0]:
+            known[item.key] = (item.truth, item.content)
+            gone = isinstance(item.event, AcceptedDeletion)
+            counts["deleted" if gone else "stored" if before is None else "edit"] += 1
+        elif item.truth < before[0]:
+            counts["superseded"] += 1
+        else:
+            counts["repeat" if item.content == before[1] else "conflicting"] += 1
+    return WriteOutcome(**counts)
