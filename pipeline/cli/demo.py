@@ -1,0 +1,153 @@
+"""``babelwatch demo``: everything on this machine, fed with the sample mentions."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from pipeline.errors import InputError
+from pipeline.settings import Settings, load_settings
+
+
+class Line:
+    """The line of progress: rewritten in place on a terminal, one in a while elsewhere (logs)."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown_at = -self.EVERY_S
+        self._open = False
+
+    def show(self, text: str, at_s: float) -> None:
+        """Show ``text``, which is true ``at_s`` seconds after the start."""
+        if self._terminal:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            self._open = True
+        elif at_s - self._shown_at >= self.EVERY_S:
+            self._shown_at = at_s
+            click.echo(text, err=True)
+
+    def end(self) -> None:
+        """Leave the line as it stands."""
+        if self._open:
+            click.echo("", err=True)
+        self._open = False
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set ``stop`` once; a second one interrupts whatever is going on."""
+
+    def first(_number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@click.command(
+    epilog="Ctrl-C drains and stops all of it within 10 s. Exit codes: 0 fine; 7 the report does not add up; "
+    "others as `babelwatch up`."
+)
+@click.option("--for", "seconds", type=click.FloatRange(min=1), metavar="SECONDS", help="Stop after so many seconds.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what happened as JSON, and exit 0 only if every mention is accounted for.",
+)
+@click.option("--fresh", is_flag=True, help="Drop what earlier runs left in the embedded ClickHouse.")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 2000), default=16.0, show_default=True, help="Mentions per second, on average."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends the same texts in order.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one (default 8600).")
+@click.option("--no-incident", is_flag=True, help="An ordinary day: no phone burns.")
+def command(
+    seconds: float | None, report: Path | None, fresh: bool, rate: float, seed: int, port: int | None, no_incident: bool
+) -> None:
+    """Run everything on this machine and replay the sample mentions at a live pace.
+
+    Starts what is not given (KAFKA_BROKERS, CLICKHOUSE_URL): broker, ClickHouse, workers, dashboard; prints the page's
+    address. About 30 s after the first mention a phone of a fictional brand begins to burn: complaints in Portuguese
+    and Spanish, then Hindi and Japanese, English last.
+
+    \b
+    babelwatch demo                                   until Ctrl-C
+    babelwatch demo --for 60 --report demo.json       a minute, and where every message went
+    """
+    from pipeline.report import check_writable
+
+    if report is not None:
+        check_writable(report)
+    overrides: dict[str, object] = {} if port is None else {"dashboard_port": port}
+    settings = load_settings(**overrides)
+    if fresh and settings.clickhouse_url is not None:
+        raise InputError(
+            "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "
+            "database yourself if you mean it"
+        )
+    # The dashboard is a child process: it compares with the gold labels when this is set.
+    os.environ["BABELWATCH_DEMO"] = "1"
+    _run(settings, seconds=seconds, report=report, fresh=fresh, rate=rate, seed=seed, scripted=not no_incident)
+
+
+def _run(
+    settings: Settings,
+    *,
+    seconds: float | None,
+    report: Path | None,
+    fresh: bool,
+    rate: float,
+    seed: int,
+    scripted: bool,
+) -> None:
+    from pipeline.demo import DRAIN_S, INTERRUPTED_DRAIN_S, Demo, DemoOptions, Progress
+    from pipeline.stack import Stack
+
+    line = Line()
+
+    def watch(progress: Progress) -> None:
+        stored = "?" if progress.stored is None else f"{progress.stored:,}"
+        dead = "?" if progress.dead is None else f"{progress.dead:,}"
+        line.show(
+            f"{progress.elapsed_s:5.0f} s   sent {progress.sent:,}   stored {stored}   dead {dead}", progress.elapsed_s
+        )
+
+    stack = Stack(settings)
+    stop = threading.Event()
+    try:
+        stack.start()
+        with _signals(stop):
+            demo = Demo(stack, DemoOptions(seconds=seconds, rate=rate, seed=seed, scripted=scripted), watch)
+            click.echo(f"\n  Dashboard: {stack.dashboard_url}\n\n  Ctrl-C stops everything.\n")
+            demo.replay(stop)
+            line.end()
+            interrupted = stop.is_set()
+            click.echo("draining ...", err=True)
+            undrained = stack.drain(INTERRUPTED_DRAIN_S if interrupted else DRAIN_S)
+            for topic, number in undrained.items():
+                if number:
+                    click.echo(f"not drained: {number:,} messages in {topic}", err=True)
+            if report is not None or not interrupted:
+                result = demo.report(undrained, settle_s=0.0 if interrupted else 10.0)
+                for text in result.lines():
+                    click.echo(text)
+                if report is not None:
+                    result.write(report)
+                    click.echo(f"report: {report}")
+                result.counts.require_accounted()
+    finally:
+        stack.stop()
