@@ -60,8 +60,14 @@ class DeadLetterStore:
         stage: str | None = None,
         incarnation: str | None = None,
         origin: Origin | None = None,
+        place: tuple[str, int, int] | None = None,
+        since: datetime | None = None,
     ) -> list[DeadLetter]:
-        """The newest ``limit`` letters, those of a reason, stage, incarnation or origin only where given."""
+        """The newest ``limit`` letters; only those of what is given.
+
+        ``place`` is (topic, partition, offset) under any incarnation of the broker; ``since`` is aware and compares
+        with ``failed_at``.
+        """
         wanted: dict[str, Any] = {"reason": reason, "stage": stage, "incarnation": incarnation}
         if origin is not None:
             wanted |= {
@@ -70,8 +76,13 @@ class DeadLetterStore:
                 "partition": origin.partition,
                 "offset": origin.offset,
             }
+        if place is not None:
+            wanted |= dict(zip(("topic", "partition", "offset"), place, strict=True))
         wanted = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(f"`{name}` = %({name})s" for name in wanted) or "1"
+        if since is not None:
+            where += " AND failed_at >= fromUnixTimestamp64Milli(%(since)s)"
+            wanted["since"] = (since - _EPOCH) // timedelta(milliseconds=1)
         sql = (
             f"SELECT {_SELECT.replace('`failed_at`', 'toUnixTimestamp64Milli(failed_at)')} FROM dead_letters FINAL "  # noqa: S608
             f"WHERE {where} ORDER BY failed_at DESC, incarnation, topic, `partition`, `offset` DESC LIMIT %(limit)s"
