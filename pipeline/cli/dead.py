@@ -1,4 +1,4 @@
-"""``babelwatch dead``: what could not be processed, and why. The bytes are hostile: shown escaped, never as they are."""
+"""``babelwatch dead``: what could not be processed, and why. The bytes are hostile: shown escaped, never raw."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ def format_origin(origin: Origin) -> str:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """``90s``, ``30m``, ``2h``, ``7d``, ``1w`` before ``now``, or a time (without an offset: UTC). Raises InputError."""
+    """``30m``, ``2h``, ``7d`` before ``now`` (s, m, h, d, w), or a time (no offset: UTC). Raises InputError."""
     ago = _AGO.match(text)
     try:
         if ago is not None:
