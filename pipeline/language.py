@@ -2,13 +2,14 @@
 
 The decision is Bayes' rule over the languages that the model finds possible::
 
-    P(language | text, hint)  ~  P(language | text) * script_fits(language) * w(language)
+    P(language | text, hint)  ~  P(language | text) * fits(language) * w(language)
 
-``P(language | text)`` is the model's, ``script_fits`` is 1 or :data:`SCRIPT_MISFIT`, and ``w`` is 1 but for the hinted
-language: :data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is
-not. A clear text gives a wrong hint 1e-3 or less, so the text wins; "sehr echt" gives it some percent, so the hint
-wins. A text that tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth
-:data:`HINT_TRUST`. Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
+``P(language | text)`` is the model's; ``fits`` is 0 for a language that is not written in any script of the text
+(lid.176 calls an English question Thai, and some Chinese names German); ``w`` is 1 but for the hinted language:
+:data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is not. A
+clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so the hint wins. What
+tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth :data:`HINT_TRUST`.
+Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
 """
 
 from functools import cache, lru_cache
@@ -19,7 +20,7 @@ import langcodes
 
 from pipeline.errors import ModelError
 from pipeline.metrics import LANGUAGE_HINTS, LANGUAGE_UNDETERMINED
-from pipeline.text import clean_for_language, script_shares
+from pipeline.text import clean_for_language, script, script_shares
 from schemas.events import Language
 
 DETECTOR: Final = "lid.176.ftz"
@@ -29,13 +30,15 @@ HINT_TRUST: Final = 0.8
 """What a hint is worth alone."""
 HINT_WEIGHT: Final = 12.0
 """Likelihood ratio of a hint beside a text."""
-SCRIPT_MISFIT: Final = 0.01
-"""Factor for a language that is not written in any script of the text."""
 SCRIPT_PRESENT: Final = 0.2
 """Share of the letters from which a script counts as present."""
 KANA_PRESENT: Final = 0.1
 """Share of kana from which Han characters are Japanese."""
-UNSEEN: Final = 0.1
+NO_KANA: Final = 0.6
+"""Factor for Japanese per Han character when there is no kana at all (about half of Japanese text is kana)."""
+FITTING: Final = 0.5
+"""Below this share of candidates that fit the script all languages are asked, not the best few."""
+UNSEEN: Final = 0.13
 """Share of the probability that the model leaves open, given to a hinted language that the model has no class for."""
 CANDIDATES: Final = 24
 
@@ -210,11 +213,21 @@ def _as_written(wanted: str, shares: dict[str, float]) -> str:
     return f"{wanted}-Latn" if wanted in _ROMANISED or "Latn" in scripts_of(wanted) else wanted
 
 
-def _fits(tag: str, shares: dict[str, float]) -> bool:
+def _present(shares: dict[str, float]) -> frozenset[str]:
+    """Scripts that count as present. Those of Japanese count together; with enough kana they are ``Jpan`` alone."""
     kana = shares.get("Kana", 0.0) + shares.get("Hira", 0.0)
-    if kana >= KANA_PRESENT and tag in ("zh", "wuu", "yue"):
-        return False
-    return sum(shares.get(name, 0.0) for name in scripts_of(tag)) >= SCRIPT_PRESENT
+    names = {name for name, share in shares.items() if share >= SCRIPT_PRESENT}
+    if kana >= KANA_PRESENT:
+        names = (names - {"Hani"}) | {"Jpan"}
+    elif kana + shares.get("Hani", 0.0) >= SCRIPT_PRESENT:
+        names.add("Hani")
+    return frozenset(names)
+
+
+@lru_cache(maxsize=16384)
+def _fits(tag: str, present: frozenset[str]) -> bool:
+    """Whether a language is written in one of the scripts that are present."""
+    return (tag == "ja" and "Jpan" in present) or not present.isdisjoint(scripts_of(tag))
 
 
 def _says_nothing(answer: dict[str, float]) -> bool:
@@ -227,7 +240,12 @@ def _decide(line: str, shares: dict[str, float], hint: str | None) -> tuple[str,
     answer = _predict(line, CANDIDATES)
     if hint and _says_nothing(answer):
         return hint, HINT_TRUST
-    evidence = {tag: p * (1.0 if _fits(tag, shares) else SCRIPT_MISFIT) for tag, p in answer.items()}
+    present = _present(shares)
+    evidence = {tag: p for tag, p in answer.items() if _fits(tag, present)}
+    if sum(evidence.values()) < FITTING:
+        evidence = {tag: p for tag, p in _predict(line, -1).items() if _fits(tag, present)}
+    if "ja" in evidence and "Jpan" not in present:
+        evidence["ja"] *= NO_KANA ** sum(script(char) == "Hani" for char in line)
     if "sr" in evidence and shares.get("Cyrl", 0.0) < SCRIPT_PRESENT:
         evidence["sr-Latn"] = evidence.get("sr-Latn", 0.0) + evidence.pop("sr")
     if hint:

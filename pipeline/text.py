@@ -102,6 +102,8 @@ _WEIGHT: Final = {"Hani": 3, "Hira": 2, "Kana": 2, "Hang": 2}
 
 def script_shares(text: str) -> dict[str, float]:
     """Share of each script among the letters of ``text`` (weighted as above), largest first; empty without letters."""
+    if text.isascii():
+        return {"Latn": 1.0} if any(map(str.isalpha, text)) else {}
     counts: Counter[str] = Counter()
     for char, times in Counter(text).items():
         name = script(char)
