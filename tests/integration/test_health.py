@@ -1,0 +1,175 @@
+"""/health follows a broker and a ClickHouse that are stopped with SIGSTOP, and nothing is lost meanwhile."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from agents.sentiment import _CARRIED
+from pipeline.detect import Detector
+from pipeline.embedded.broker import EmbeddedBroker
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.kafka.client import client_options
+from pipeline.kafka.topics import MENTIONS, SCORED
+from pipeline.settings import Settings
+from pipeline.store.client import connect
+from schemas.events import BrandMatch, Judgement, Language, Mention, Origin, ScoredMention, encode
+from tests.integration.worker_process import WorkerProcess, wait_until
+
+LIMIT_S = 10
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Hold a process with SIGSTOP."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def scored(number: int) -> tuple[bytes, bytes]:
+    """Key and value of a record of ``mentions.scored``."""
+
+    class English:
+        def detect(self, text: str, hint: str | None = None) -> Language:
+            return Language(tag="en", confidence=1.0, detector="test")
+
+    class NoBrands:
+        def match(self, text: str, language_tag: str, author: str | None = None) -> list[BrandMatch]:
+            return []
+
+    now = datetime.now(UTC)
+    event = Detector(English(), NoBrands).detect(
+        encode(Mention(source="t", id=f"{number}", text="well", published_at=now)),
+        Origin(incarnation="test", topic="mentions", partition=0, offset=number),
+        now,
+    )
+    judgement = Judgement(
+        model="test",
+        rule="none",
+        label="positive",
+        negative=0.1,
+        neutral=0.2,
+        positive=0.7,
+        log_probabilities=(-2.3, -1.6, -0.4),
+    )
+    carried = {name: getattr(event, name) for name in _CARRIED}
+    return event.mention_id.encode(), encode(ScoredMention(**carried, judgements=[judgement]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_health_fails_within_ten_seconds_and_recovers(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path / "broker") as broker, EmbeddedClickHouse(tmp_path / "clickhouse") as clickhouse:
+        settings = make_settings(kafka_brokers=broker.address, clickhouse_url=clickhouse.url)
+        with (
+            WorkerProcess("language", settings, tmp_path) as language,
+            WorkerProcess("sink", settings, tmp_path) as sink,
+        ):
+            language.ready()
+            sink.ready()
+            producer = KafkaProducer(**client_options(settings), acks="all")
+            client = connect(clickhouse.url)
+            sent = 0
+
+            def send(count: int) -> None:
+                nonlocal sent
+                for _ in range(count):
+                    key, value = scored(sent)
+                    producer.send(SCORED, key=key, value=value)
+                    sent += 1
+                producer.flush()
+
+            def arrived() -> bool:
+                found: int = client.execute("SELECT uniqExact(mention_id) FROM mentions FINAL")[0][0]
+                return found == sent
+
+            send(200)
+            wait_until("the first are stored", arrived, 30)
+
+            with stopped(clickhouse.pid):
+                send(300)
+                wait_until("sink says 503", lambda: sink.page("/health")[0] == 503, LIMIT_S)
+                body = sink.page("/health")[1]
+                assert not body["dependencies"]["clickhouse"]["up"]
+                assert body["dependencies"]["kafka"]["up"]
+                assert language.page("/health")[0] == 200, "it does not need ClickHouse"
+            wait_until("sink recovers", sink.healthy, 60)
+            wait_until(f"nothing was lost\n{sink.log()}", arrived, 60)
+
+            # longer than the session timeout of 10 s: the broker may have thrown the members out
+            began = time.monotonic()
+            with stopped(broker.pid):
+                for worker in (language, sink):
+                    left = LIMIT_S - (time.monotonic() - began)
+                    wait_until(f"{worker.role} says 503", lambda w=worker: w.page("/health")[0] == 503, left)  # type: ignore[misc]
+                wait_until("the session timeout passes", lambda: time.monotonic() - began > 14, 20)
+                assert sink.page("/health")[1]["dependencies"]["clickhouse"]["up"]
+            wait_until("sink recovers", sink.healthy, 60)
+            wait_until("language recovers", language.healthy, 60)
+            send(300)
+            wait_until(f"nothing was lost\n{sink.log()}", arrived, 60)
+            assert language.process is not None
+            assert sink.process is not None
+            assert (language.process.poll(), sink.process.poll()) == (None, None), "neither had to be restarted"
+            for worker in (language, sink):
+                worker.signal(signal.SIGTERM)
+                assert worker.wait(15) == 0, worker.log()
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_while_the_broker_hangs_ends_all_the_same(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with EmbeddedBroker(tmp_path / "broker") as broker:
+        settings = make_settings(kafka_brokers=broker.address)
+        with WorkerProcess("language", settings, tmp_path) as language:
+            language.ready()
+            producer = KafkaProducer(**client_options(settings), acks="all")
+            now = datetime.now(UTC)
+            for number in range(500):
+                producer.send(MENTIONS, value=encode(Mention(source="t", id=f"{number}", text="x", published_at=now)))
+            producer.flush()
+            with stopped(broker.pid):
+                language.signal(signal.SIGTERM)
+                assert language.wait(20) in (0, 9)
+
+
+@pytest.mark.timeout(120)
+def test_metrics_and_status_of_a_worker(kafka: str, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(kafka_brokers=kafka)
+    with WorkerProcess("language", settings, tmp_path) as language:
+        language.ready()
+        producer = KafkaProducer(**client_options(settings), acks="all")
+        now = datetime.now(UTC)
+        for number in range(100):
+            key = f"{number}".encode()
+            producer.send(
+                MENTIONS, key=key, value=encode(Mention(source="t", id=f"{number}", text="x", published_at=now))
+            )
+        producer.flush()
+
+        def committed() -> bool:
+            return sum(p["committed"] or 0 for p in language.page("/status")[1]["partitions"]) == 100
+
+        wait_until(f"the offsets are committed\n{language.log()}", committed, 30)
+        status = language.page("/status")[1]
+        assert sum(p["end"] for p in status["partitions"]) == 100, "the end is the high watermark"
+        assert sum(p["lag"] for p in status["partitions"]) == 0
+        metrics = language.page("/metrics")[1]
+        assert 'babelwatch_messages_in_total{role="language",topic="mentions"} 100.0' in metrics
+        assert 'babelwatch_messages_out_total{role="language",topic="mentions.detected"} 100.0' in metrics
+        for partition in range(settings.topic_partitions):
+            labels = f'{{partition="{partition}",role="language",topic="mentions"}}'
+            assert f"babelwatch_committed_offset_age_seconds{labels} 0.0" in metrics
+            assert f"babelwatch_lag_messages{labels} 0.0" in metrics
+        assert "process_resident_memory_bytes" in metrics
+        assert 'babelwatch_dependency_up{dependency="kafka",role="language"} 1.0' in metrics
