@@ -59,7 +59,7 @@ class EmbeddedBroker:
             self.port = self._wanted or free_port()
             self._child = child = self._new_child(program)
             child.start()
-            if child.wait_ready(lambda: listens(child.pid, self.port), START_S):
+            if child.wait_ready(lambda: listens(self.pid, self.port), START_S):
                 return
             how, words = child.how_it_ended(), child.last_words()
             child.kill()

@@ -1,5 +1,6 @@
 """A child process that does not outlive its parent, with a log file and the last words when it fails."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -117,10 +118,8 @@ class Child:
         """SIGKILL to its whole session, and reap it."""
         if self._process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         self._process.wait()
 
     def last_words(self) -> str:

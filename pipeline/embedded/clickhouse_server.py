@@ -5,7 +5,8 @@ since 26.7 accepts SYSTEM START LISTEN; the public API cannot do this, hence the
 lives exactly as long as its last statement runs, so that one sleeps until it is killed.
 
 Reads ``FOLDER/config/config.xml``, keeps data in ``FOLDER/data``; the password (to end that statement) comes in the
-environment variable ``BABELWATCH_CLICKHOUSE_PASSWORD``. SIGTERM ends it in order: exit code 0. Any other end is a failure.
+environment variable ``BABELWATCH_CLICKHOUSE_PASSWORD``. SIGTERM ends it in order: exit code 0. Any other end is a
+failure.
 """
 
 import os
@@ -22,8 +23,8 @@ ORDERLY_S: Final = 20.0
 """After this long an orderly stop has failed. What was acknowledged is safe all the same (kill -9 lost nothing)."""
 
 # Never FORMAT Null as the call's own format: every client's SELECT would return nothing. Here it is the statement's.
-_STATEMENTS: Final = (
-    "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
+_STATEMENTS: Final = (  # constants of ours, no input
+    "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "  # noqa: S608
     "SELECT sleepEachRow(0.5) FROM system.numbers FORMAT Null SETTINGS max_block_size=1, max_threads=1, "
     f"function_sleep_max_microseconds_per_block=0, max_execution_time=0, log_comment='{KEEPALIVE}'"
 )
@@ -70,8 +71,7 @@ def _end_keepalive(tcp_port: int, password: str) -> None:
         client = Client(
             "127.0.0.1", port=tcp_port, user=USER, password=password, connect_timeout=3, send_receive_timeout=5
         )
-        # A constant of ours, no input.
-        client.execute(f"KILL QUERY WHERE Settings['log_comment'] = '{KEEPALIVE}' ASYNC")  # noqa: S608
+        client.execute(f"KILL QUERY WHERE Settings['log_comment'] = '{KEEPALIVE}' ASYNC")
         client.disconnect()
     except (Error, OSError, EOFError) as error:
         print(f"orderly stop: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr, flush=True)
