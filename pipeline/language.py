@@ -100,7 +100,7 @@ _ROMANISED: Final = frozenset(
         "ur",
     )
 )
-_JOINT: Final = {"Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang", "Hani"), "Hans": ("Hani",), "Hant": ("Hani",)}
+_JOINT: Final = {"Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang",), "Hans": ("Hani",), "Hant": ("Hani",)}
 
 
 class _FastText(Protocol):

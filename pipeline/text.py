@@ -126,7 +126,7 @@ EMOJI: Final = re.compile(
 _SURROGATE: Final = re.compile("[\ud800-\udfff]+")
 _RETWEET: Final = re.compile(r"^\s*RT\b:?")
 _PLACEHOLDER: Final = re.compile(r"(?<!\w)http(?!\w)")
-_STRETCHED: Final = re.compile(r"(\w)\1{2,}")
+_STRETCHED: Final = re.compile(r"(\S)\1{2,}")
 CLEAN_CHARS: Final = 2000
 """How much of a text language detection reads; more changes no decision and a 1 MB text must not hold up the others."""
 
@@ -135,7 +135,7 @@ def clean_for_language(text: str) -> str:
     """Return what of ``text`` speaks for a language: one line, lower case, at most :data:`CLEAN_CHARS` characters.
 
     Left out: links, handles, emoji, a leading ``RT``, HTML entities, the sign of hashtags (their words stay), the third
-    and further repetition of a letter. Lower case because ``lid.176`` was trained on prose: measured on tweets of seven
+    and further repetition of a character. Lower case because ``lid.176`` was trained on prose: on tweets of seven
     languages it raises the accuracy from 95.8 to 96.7% (`docs/language.md`).
     """
     text = html.unescape(text.lstrip()[:CLEAN_CHARS])
