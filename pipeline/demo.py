@@ -4,15 +4,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from clickhouse_driver import Client
 
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.admin import read_incarnation
-from pipeline.kafka.offsets import end_offsets
+from pipeline.kafka.offsets import OffsetReader
 from pipeline.kafka.topics import MENTIONS
 from pipeline.report import Counts, Report, read_stage
 from pipeline.sample.generator import Generator
@@ -22,7 +22,7 @@ from pipeline.sample.texts import incident, ordinary
 from pipeline.settings import Settings
 from pipeline.sources.producer import MentionProducer
 from pipeline.stack import Stack
-from pipeline.store.accounting import by_language, latency_ms, stored_ids
+from pipeline.store.accounting import LanguageCount, Latency, by_language, latency_ms, stored_ids
 from pipeline.store.client import connect
 from pipeline.store.deadletters import DeadLetterStore
 
@@ -39,7 +39,7 @@ class DemoOptions:
     """What the command line says. ``seconds`` None runs until it is stopped; ``rate`` is mentions per second."""
 
     seconds: float | None = None
-    rate: float = 16.0
+    rate: float = 18.0
     seed: int = 0
     scripted: bool = True
 
@@ -52,14 +52,15 @@ class Progress:
     sent: int
     stored: int | None
     dead: int | None
+    lag: int | None
 
 
 class Books:
     """Reads the counts of this run from the broker and from ClickHouse, less what was there before it."""
 
     def __init__(self, settings: Settings, before: Counts | None = None) -> None:
-        """``before``: what was there already; read now when it is not given. One connection, so one thread."""
-        self._settings = settings
+        """``before``: what was there already; read now when it is not given. For one thread; close it."""
+        self._offsets = OffsetReader(settings)
         self.client: Client = connect(settings.require_clickhouse())
         self.incarnation = read_incarnation(settings)
         self.before = Counts(sent=0, stored=0, repeats=0, dead=0)
@@ -67,7 +68,7 @@ class Books:
 
     def sent(self) -> int:
         """Messages that the broker took."""
-        return sum(end_offsets(self._settings, MENTIONS).values()) - self.before.sent
+        return sum(self._offsets.ends([MENTIONS]).values()) - self.before.sent
 
     def stored(self) -> int:
         """Distinct mention ids in ClickHouse, deleted ones included."""
@@ -76,6 +77,15 @@ class Books:
     def dead(self) -> int:
         """Distinct origins of dead letters in ClickHouse."""
         return DeadLetterStore(self.client).count(incarnation=self.incarnation) - self.before.dead
+
+    def lag(self) -> int:
+        """Messages that wait, over all stages."""
+        return sum(part.lag for part in self._offsets.lag())
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._offsets.close()
+        self.client.disconnect()
 
     def settled(self, repeats: int, timeout_s: float) -> Counts:
         """The counts, read again until they add up or the time is over."""
@@ -96,7 +106,6 @@ class Demo:
         self.run_id = uuid.uuid4().hex[:8]
         self.ledger = Ledger()
         self._started = time.monotonic()
-        self._began = datetime.now(UTC)
         self._books = Books(stack.settings)
 
     def replay(self, stop: threading.Event) -> None:
@@ -113,7 +122,7 @@ class Demo:
             complaints=incident() if options.scripted else (),
             incident=load_incident() if options.scripted else None,
         )
-        self._started, self._began = time.monotonic(), datetime.now(UTC)
+        self._started = time.monotonic()
         done = threading.Event()
         watcher = threading.Thread(target=self._look, args=(done,), name="demo-progress", daemon=True)
         watcher.start()
@@ -136,11 +145,12 @@ class Demo:
         seconds = time.monotonic() - self._started
         counts = self._books.settled(len(self.ledger.repeats), settle_s)
         client, incarnation = self._books.client, self._books.incarnation
+        latency = latency_ms(client, incarnation)
         return Report(
             counts=counts,
             by_stage={role: read_stage(worker.web) for role, worker in self._stack.workers.items()},
-            by_language=by_language(client, incarnation, since=self._began),
-            latency_ms=latency_ms(client, incarnation, since=self._began),
+            by_language={row.language: _without(row, "language") for row in by_language(client, incarnation)},
+            latency_ms=_without(latency, "mentions") if latency else {},
             run=self.run_id,
             seconds=seconds,
             kinds=dict(self.ledger.kinds),
@@ -151,10 +161,21 @@ class Demo:
         """Tell how far it is, until ``done``; a service that is slow to answer is no reason to stop a demo."""
         books: Books | None = None
         while not done.wait(PROGRESS_S):
-            stored = dead = None
+            stored = dead = lag = None
             try:
                 books = books or Books(self._stack.settings, self._books.before)
-                stored, dead = books.stored(), books.dead()
+                stored, dead, lag = books.stored(), books.dead(), books.lag()
             except (BabelwatchError, OSError):
+                _close(books)
                 books = None
-            self._watch(Progress(time.monotonic() - self._started, self.ledger.sent, stored, dead))
+            self._watch(Progress(time.monotonic() - self._started, self.ledger.sent, stored, dead, lag))
+        _close(books)
+
+
+def _close(books: Books | None) -> None:
+    if books is not None:
+        books.close()
+
+
+def _without(row: LanguageCount | Latency, name: str) -> dict[str, Any]:
+    return {key: round(v, 4) if isinstance(v, float) else v for key, v in asdict(row).items() if key != name}

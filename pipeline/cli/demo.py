@@ -70,7 +70,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 )
 @click.option("--fresh", is_flag=True, help="Drop what earlier runs left in the embedded ClickHouse.")
 @click.option(
-    "--rate", type=click.FloatRange(0.1, 2000), default=16.0, show_default=True, help="Mentions per second, on average."
+    "--rate", type=click.FloatRange(0.1, 2000), default=18.0, show_default=True, help="Mentions per second, on average."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends the same texts in order.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one (default 8600).")
@@ -120,11 +120,9 @@ def _run(
     line = Line()
 
     def watch(progress: Progress) -> None:
-        stored = "?" if progress.stored is None else f"{progress.stored:,}"
-        dead = "?" if progress.dead is None else f"{progress.dead:,}"
-        line.show(
-            f"{progress.elapsed_s:5.0f} s   sent {progress.sent:,}   stored {stored}   dead {dead}", progress.elapsed_s
-        )
+        stored, dead, lag = ("?" if n is None else f"{n:,}" for n in (progress.stored, progress.dead, progress.lag))
+        text = f"{progress.elapsed_s:4.0f} s   sent {progress.sent:,}   stored {stored}   dead {dead}   lag {lag}"
+        line.show(text, progress.elapsed_s)
 
     stack = Stack(settings)
     stop = threading.Event()

@@ -22,8 +22,10 @@ from schemas.ids import utc_millis
 
 Kind = Literal["mention", "complaint", "repeat", "edit", "deletion", "poison"]
 
-MIX: Final[dict[Label, int]] = {"negative": 4, "neutral": 9, "positive": 7}
-"""Gold labels in 20 ordinary mentions of any language: an ordinary day of a brand that people like."""
+NEGATIVE_IN: Final = 5
+"""One in so many ordinary mentions of any language is negative: an ordinary day of brands that people like."""
+NEUTRAL_TO_POSITIVE: Final = (9, 7)
+"""The rest."""
 
 EVERY: Final[dict[Kind, tuple[int, int]]] = {
     "repeat": (100, 30),
@@ -54,12 +56,17 @@ class Outgoing:
 class _Flow:
     """What one language still owes: mentions accrue continuously and are sent one by one."""
 
-    labels: Deck[Label]
+    negative: Deck[bool]
+    other: Deck[Label]
     texts: dict[Label, Deck[SampleMention]]
     complaints: Deck[SampleMention] | None
     credit: float = 0.0
     next_at: float = 0.0
     complaint_credit: float = 0.0
+
+    def ordinary(self) -> SampleMention:
+        """Deal the next ordinary mention; negative ones are spread evenly, so that a short window shows their share."""
+        return self.texts["negative" if self.negative.deal() else self.other.deal()].deal()
 
 
 @dataclass
@@ -74,8 +81,8 @@ class _Sent:
 class Generator:
     """Deals mentions by elapsed time. Not safe for threads.
 
-    ``rate`` is ordinary mentions per second averaged over languages and a day; the incident comes on top. ``run`` is in
-    every id (``<run>:<sample key>:<number>``), so that two runs never share one.
+    ``texts`` hold every label in every language. ``rate`` is ordinary mentions per second, averaged over a day; the
+    incident comes on top. ``run`` is in every id (``<run>:<sample key>:<number>``), so that two runs never share one.
     """
 
     def __init__(
@@ -104,10 +111,13 @@ class Generator:
 
     def _flow(self, language: str, texts: Sequence[SampleMention], complaints: Sequence[SampleMention]) -> _Flow:
         by_label = {label: [m for m in texts if m.language == language and m.label == label] for label in LABELS}
+        neutral, positive = NEUTRAL_TO_POSITIVE
+        other: list[Label] = [*["neutral"] * neutral, *["positive"] * positive]  # type: ignore[list-item]
         mine = [m for m in complaints if m.language == language]
         return _Flow(
-            labels=Deck([label for label in LABELS for _ in range(MIX[label] if by_label[label] else 0)], self._rng),
-            texts={label: Deck(cards, self._rng) for label, cards in by_label.items() if cards},
+            negative=Deck([True] + [False] * (NEGATIVE_IN - 1), self._rng),
+            other=Deck(other, self._rng),
+            texts={label: Deck(cards, self._rng) for label, cards in by_label.items()},
             complaints=Deck(mine, self._rng) if mine else None,
             next_at=self._rng.random(),
         )
@@ -126,7 +136,7 @@ class Generator:
             while flow.credit >= flow.next_at:
                 flow.credit -= flow.next_at
                 flow.next_at = self._rng.uniform(0.4, 1.6)
-                dealt.append(("mention", flow.texts[flow.labels.deal()].deal()))
+                dealt.append(("mention", flow.ordinary()))
             if self._incident is not None and flow.complaints is not None:
                 flow.complaint_credit += ordinary * self._incident.complaints(language, self._elapsed_s)
                 while flow.complaint_credit >= 1.0:

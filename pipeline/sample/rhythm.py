@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 WEIGHTS: Final[dict[str, float]] = {
-    "en": 3.6, "es": 2.6, "pt": 2.6, "hi": 2.4, "ja": 2.6, "fr": 1.3, "de": 1.3, "ar": 1.3, "hi-Latn": 1.2, "id": 1.2,
+    "en": 4.4, "es": 2.8, "pt": 2.8, "hi": 2.8, "ja": 2.8, "fr": 1.3, "de": 1.3, "ar": 1.3, "hi-Latn": 1.2, "id": 1.2,
     "zh": 1.2, "tr": 1.1, "ru": 1.1, "it": 1.0, "ko": 1.0,
 }  # fmt: skip
 """Share of a language in the sample's stream, relative to 0.7 for every other one."""
@@ -28,11 +28,11 @@ def weight(language: str) -> float:
 
 
 def activity(language: str, moment: datetime) -> float:
-    """How lively ``language`` is at ``moment`` (aware): 0.6 before dawn, 1.4 in the evening, 1 on average of a day."""
+    """How lively ``language`` is at ``moment`` (aware): 0.7 before dawn, 1.3 in the evening, 1 on average of a day."""
     utc = moment.astimezone(UTC)
     hour = utc.hour + utc.minute / 60 + utc.second / 3600 + _OFFSETS.get(language, 0.0)
     # one wave with its top at 17:00 and its bottom at 05:00 local time
-    return 1.0 + 0.4 * math.cos((hour - 17.0) / 24.0 * math.tau)
+    return 1.0 + 0.3 * math.cos((hour - 17.0) / 24.0 * math.tau)
 
 
 def swell(moment: datetime) -> float:

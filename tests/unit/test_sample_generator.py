@@ -171,7 +171,7 @@ def test_activity_averages_to_one_over_a_day() -> None:
     hours = [activity("ja", START + timedelta(minutes=10 * n)) for n in range(144)]
     assert sum(hours) / len(hours) == pytest.approx(1.0, abs=1e-6)
     assert max(abs(a - b) for a, b in pairwise(hours)) < 0.05
-    assert min(hours) == pytest.approx(0.6, abs=0.01)
+    assert min(hours) == pytest.approx(0.7, abs=0.01)
 
 
 def test_deck_deals_every_card_before_any_again() -> None:
