@@ -39,6 +39,9 @@ _SAME: Final = {
 }  # fmt: skip
 _AS_THEY_ARE: Final = {"й": "й", "Й": "й", "ў": "ў", "Ў": "ў", "´": "'", "ー": "ー"}
 
+_BREVE: Final = "\u0306"
+_WITH_BREVE: Final = {"и": "й", "у": "ў"}
+
 
 def _dropped(char: str) -> bool:
     point = ord(char)
@@ -88,6 +91,8 @@ class Folded:
             if "  " not in self.text:
                 return
         parts = [TABLE[char] for char in original]
+        if _BREVE in original:
+            _compose_breves(original, parts)
         self.text = "".join(parts)
         if "  " in self.text:
             _squeeze(parts)
@@ -129,6 +134,13 @@ class Folded:
         if self._starts is None:
             self._starts = [index for index, part in enumerate(self._parts) for _ in part]
         return self._starts
+
+
+def _compose_breves(original: str, parts: list[str]) -> None:
+    """Decomposed й and ў as their own letters, in place."""
+    for index, char in enumerate(original):
+        if char == _BREVE and index and parts[index - 1] in _WITH_BREVE:
+            parts[index - 1] = _WITH_BREVE[parts[index - 1]]
 
 
 def _squeeze(parts: list[str]) -> None:
