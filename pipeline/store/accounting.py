@@ -1,7 +1,8 @@
 """What became of everything that was sent, counted where it is stored: sent = stored + repeats + dead.
 
 Sent is counted by the broker, repeats by the sender, dead letters by
-:class:`pipeline.store.deadletters.DeadLetterStore`; here are the mentions. An *incarnation* is one life of the broker's log (:class:`schemas.events.Origin`).
+:class:`pipeline.store.deadletters.DeadLetterStore`; here are the mentions. An *incarnation* is one life of the
+broker's log (:class:`schemas.events.Origin`).
 """
 
 from dataclasses import dataclass
