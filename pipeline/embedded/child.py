@@ -29,7 +29,7 @@ sig, parent = int(sys.argv[1]), int(sys.argv[2])
 ctypes.CDLL(None).prctl(1, sig, 0, 0, 0)
 if os.getppid() != parent:
     os._exit(1)
-os.execv(sys.argv[3], sys.argv[3:])
+os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
