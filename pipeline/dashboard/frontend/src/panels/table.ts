@@ -1,0 +1,32 @@
+/** Cells that the tables share. Small numbers are shown with their doubt, not as wild percentages. */
+
+import { h } from "../dom";
+import { interval, netInterval, percent, points } from "../format";
+import type { Label, Mood } from "../types";
+
+/** A share; the stronger the share, the stronger the tint. With few mentions it is dimmed, its interval in the title. */
+export function shareCell(mood: Mood, label: Label): HTMLTableCellElement {
+  const share = mood[`${label}_share`];
+  if (!share) return h("td", { class: "number soft" }, "\u2013");
+  const level = mood.few ? 0 : Math.min(5, Math.floor(share.share * 6.5));
+  const title = `${mood[label]} of ${mood.mentions}; 95% interval ${interval(share)}`;
+  return h("td", { class: `number tint-${label}-${level}${mood.few ? " few" : ""}`, title }, `${mood.few ? "~" : ""}${percent(share.share)}`);
+}
+
+export function netCell(mood: Mood): HTMLTableCellElement {
+  if (mood.net === null) return h("td", { class: "number soft" }, "\u2013");
+  const title = `95% interval ${netInterval(mood)}`;
+  if (mood.few) {
+    return h("td", { class: "number few", title }, netInterval(mood).replace(" to ", "\u2026"));
+  }
+  return h("td", { class: "number net", title }, points(mood.net));
+}
+
+export function sureCell(value: number | null): HTMLTableCellElement {
+  return h("td", { class: "number" }, value === null ? "\u2013" : percent(value));
+}
+
+export function headRow(cells: [string, string, string?][]): HTMLTableSectionElement {
+  return h("thead", {}, h("tr", {}, ...cells.map(([text, title, kind]) =>
+    h("th", { scope: "col", class: kind ?? "number", title }, text))));
+}

@@ -1,0 +1,53 @@
+/** What /api/v1 answers; the Python side is pipeline/dashboard/models.py. */
+
+export type Label = "negative" | "neutral" | "positive";
+export const LABELS: readonly Label[] = ["negative", "neutral", "positive"];
+
+export interface Share { share: number; low: number; high: number }
+
+export interface Mood {
+  mentions: number; negative: number; neutral: number; positive: number;
+  negative_share: Share | null; neutral_share: Share | null; positive_share: Share | null;
+  net: number | null; net_low: number | null; net_high: number | null;
+  few: boolean; confidence: number | null; language_confidence: number | null; reach: number;
+}
+
+export interface Span { start: number; end: number; window_s: number; step_s: number }
+
+export interface Summary {
+  period: Span; mood: Mood; previous: Mood; per_minute: number; previous_per_minute: number; net_change: number | null;
+  dead_letters: { window: number; total: number; reasons: Record<string, number> };
+  newest_stored_at: string | null; newest_stored_age_s: number | null;
+}
+
+export interface Line { key: string; negative: number[]; neutral: number[]; positive: number[] }
+export interface Series { period: Span; by: string; slots: number[]; series: Line[]; others: number }
+
+export interface LanguageRow { language: string; mood: Mood; previous: Mood; mentions: number; share: number }
+export interface Languages { period: Span; languages: LanguageRow[] }
+
+export interface BrandRow { brand: string; mood: Mood; previous: Mood; mentions: number; share_of_voice: number }
+export interface Brands { period: Span; brands: BrandRow[] }
+
+export interface Mention {
+  id: string; source: string; published_at: string; stored_at: string; language: string; language_confidence: number;
+  brands: string[]; segments: { text: string; brand: string | null }[]; truncated: boolean;
+  label: Label; probability: number; negative: number; neutral: number; positive: number; model: string;
+  author: string | null; url: string | null; reach: number; country: string | null; revision: number;
+}
+
+export interface FeedChange { added: Mention[]; removed: string[]; reset: boolean }
+export interface FeedPage { mentions: Mention[]; next: string | null }
+
+export interface AgreementRow {
+  language: string; texts: number; agree: number; agreement: Share; language_agree: number; mentions: number;
+}
+export interface Agreement {
+  texts: number; agree: number; agreement: Share | null; languages: AgreementRow[]; sample_texts: number;
+}
+
+export interface Tick { ok: boolean; reason: string | null; as_of: number | null; now: number; newest_stored_age_s: number | null }
+
+export interface Parts {
+  summary: Summary; series: Series; languages: Languages; brands: Brands; agreement: Agreement; mentions: FeedChange; tick: Tick;
+}
