@@ -115,8 +115,11 @@ def script_shares(text: str) -> dict[str, float]:
 
 LINK: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"」』）】]+", re.IGNORECASE)
 """A link with its scheme or ``www.``; a bare ``example.com`` is text."""
-HANDLE: Final = re.compile(r"(?<![\w@.])[@＠]\w[\w.-]{0,252}(?:@\w[\w.-]{0,252})?")
-"""``@name``, ``@name.bsky.social``, ``@name@server.social``; a dot or hyphen at the end belongs to the sentence."""
+HANDLE: Final = re.compile(
+    r"(?<![A-Za-z0-9_@.])[@＠](?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}(?:@[A-Za-z0-9][A-Za-z0-9.-]{0,252})?|\w{1,64})"
+)
+"""``@name``, ``@name.bsky.social``, ``@name@server.social``, ``@名字``; what is written in ASCII ends with ASCII
+(``@nameさん``). A dot or hyphen at the end belongs to the sentence."""
 HASHTAG: Final = re.compile(r"(?<![\w&])[#＃](?=\w)[\w\u200c\u200d]+")
 """``#word`` with its sign; a full-width sign counts, ``&#39;`` does not."""
 EMOJI: Final = re.compile(

@@ -59,7 +59,7 @@ def begins(folded: Folded, start: int, *, hashtag: bool, compounds: bool) -> boo
     text = folded.text
     before, first = kind(text[start - 1]), kind(text[start])
     if not before:
-        return text[start - 1] != "@" or start < 2 or not kind(text[start - 2])
+        return text[start - 1] != "@" or start < 2 or not (text[start - 2].isascii() and text[start - 2].isalnum())
     if not first:
         return True
     if before == "9":

@@ -56,6 +56,11 @@ def test_exclusion_covers_only_its_own_brand() -> None:
     assert found(m, "Nimbus Vega, Nimbus") == [("b", "Vega"), ("a", "Nimbus")]
 
 
+def test_an_excluded_handle_is_somebody_else() -> None:
+    assert found(matcher("Nimbus"), "@nimbus @Nimbus. nimbus") == [("b", "nimbus"), ("b", "Nimbus"), ("b", "nimbus")]
+    assert found(matcher("Nimbus", exclude=("@nimbus",)), "@nimbus @Nimbus. nimbus") == [("b", "nimbus")]
+
+
 def test_owners() -> None:
     m = load_matcher()
     assert m.is_owner("nimbushq") == m.is_owner("@NIMBUSHQ") == {"nimbus"}

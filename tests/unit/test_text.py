@@ -62,7 +62,7 @@ def test_clean_is_bounded() -> None:
 
 
 def test_tokens() -> None:
-    text = "a@b.c @one, @two.example. #tag1 &#39; ＃全角 (https://x.y/z) www.q"
-    assert [m[0] for m in HANDLE.finditer(text)] == ["@one", "@two.example."]
+    text = "a@b.c @one, @two.exampleさん #tag1 &#39; ＃全角 (https://x.y/z) www.q"
+    assert [m[0] for m in HANDLE.finditer(text)] == ["@one", "@two.example"]
     assert [m[0] for m in HASHTAG.finditer(text)] == ["#tag1", "＃全角"]
     assert [m[0] for m in LINK.finditer(text)] == ["https://x.y/z)", "www.q"]
