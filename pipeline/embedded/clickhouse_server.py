@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline.embedded.clickhouse_config import KEEPALIVE, USER
 
@@ -41,12 +41,13 @@ def main(folder: Path, tcp_port: int) -> int:
     # Before chdir: the import opens an engine of its own, which would read ./config.xml.
     from chdb import _chdb
 
+    engine: Any = _chdb
     os.chdir(folder / "config")
     ended = threading.Event()
 
     def serve() -> None:
         try:
-            result = _chdb.query(_STATEMENTS, "TabSeparated", path=str(folder / "data"))
+            result = engine.query(_STATEMENTS, "TabSeparated", path=str(folder / "data"))
             # Errors of the start go to stderr while this stays empty.
             if result.has_error():
                 print(result.error_message(), file=sys.stderr, flush=True)

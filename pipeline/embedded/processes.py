@@ -6,6 +6,7 @@ from typing import Final
 
 import psutil
 
+_LINUX: Final = sys.platform.startswith("linux")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _STARTTIME_FIELD: Final = 19
 """Field 22 of /proc/PID/stat (clock ticks since boot), counted after the command name: see proc(5)."""
@@ -13,7 +14,7 @@ _STARTTIME_FIELD: Final = 19
 
 def identity(pid: int) -> str | None:
     """Return what tells this process from every other that ever has its pid, or None when it is gone (or a zombie)."""
-    if sys.platform == "linux":
+    if _LINUX:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except OSError:

@@ -10,11 +10,17 @@ from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorError,
+)
 
 from pipeline.kafka.admin import kind
 from pipeline.kafka.client import client_options, unavailable
 from pipeline.kafka.topics import GROUPS, INPUT_TOPICS
+from pipeline.metrics import RETRIES
 from pipeline.settings import Settings
 
 ANSWER_S: Final = 10.0
@@ -56,6 +62,8 @@ class OffsetReader:
                 fetch_max_wait_ms=20,
                 # Only the header of the answer is wanted; brokers send one batch all the same.
                 max_partition_fetch_bytes=1,
+                # With a fetch session Apache Kafka leaves out partitions in which nothing changed.
+                enable_incremental_fetch_sessions=False,
                 allow_auto_create_topics=False,
             )
             self._admin = KafkaAdminClient(**options)
@@ -83,7 +91,7 @@ class OffsetReader:
                 for topic in topics
                 for number in sorted(self._consumer.partitions_for_topic(topic) or ())
             ]
-            found = self._admin.list_group_offsets({group: wanted})[group] if wanted else {}
+            found = self._group_offsets(group, wanted) if wanted else {}
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"offsets of {group} cannot be read ({kind(error)})") from error
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
@@ -119,6 +127,18 @@ class OffsetReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _group_offsets(self, group: str, partitions: list[TopicPartition]) -> Any:  # noqa: ANN401 - untyped library
+        """Ask the group's coordinator; a broker that is new, or just lost one, needs a moment to name it."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._admin.list_group_offsets({group: partitions})[group]
+            except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
+                if time.monotonic() > deadline:
+                    raise
+                RETRIES.labels("offsets", "coordinator").inc()
+                time.sleep(0.1)
 
     def _beginnings(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """First offset that is still there: retention may have removed what was never read."""
