@@ -213,6 +213,7 @@ class MentionProducer:
 
 
 def _name(error: BaseException) -> str:
-    """Kind of an error of kafka-python and its first words."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    """Kind of an error of kafka-python and its first words (which often begin with the kind again)."""
+    kind = type(error).__name__
+    text = str(error).strip().removeprefix(f"{kind}: ")
+    return f"{kind}: {text[:200]}" if text else kind
