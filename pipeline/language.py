@@ -5,7 +5,7 @@ The decision is Bayes' rule over the languages that the model finds possible::
     P(language | text, hint)  ~  P(language | text) * fits(language) * w(language)
 
 ``P(language | text)`` is the model's; ``fits`` is 0 for a language that is not written in any script of the text
-(lid.176 calls an English question Thai, and some Chinese names German); ``w`` is 1 but for the hinted language:
+(lid.176 calls some English questions Thai, and some Chinese names German); ``w`` is 1 but for the hinted language:
 :data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is not. A
 clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so the hint wins. What
 tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth :data:`HINT_TRUST`.
