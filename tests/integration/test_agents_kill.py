@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from pipeline.store.client import connect
 from schemas.events import Mention, encode
 from schemas.ids import mention_id
-from tests.integration.worker_process import WorkerProcess, wait_until
+from tests.integration.worker_process import WorkerProcess, counted, wait_until
 
 TOTAL = 3000
 ROLES = ("language", "sentiment", "sink")
@@ -69,8 +69,7 @@ def test_nothing_is_lost_when_each_worker_is_killed_and_stopped(
             for row in client.execute("SELECT lower(replaceAll(toString(mention_id), '-', '')) FROM mentions FINAL")
         }
         assert found == ids
-        rollup = client.execute("SELECT sum(mentions) FROM rollup_minute FINAL WHERE brand = ''")[0][0]
-        assert rollup == TOTAL
+        wait_until("the rollups follow", lambda: counted(client) == TOTAL, 30)
         wait_until(
             "every offset is committed",
             lambda: all(p["lag"] == 0 for w in workers.values() for p in w.page("/status")[1].get("partitions", [])),

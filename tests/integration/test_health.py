@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from agents.sentiment import _CARRIED
-from pipeline.detect import Detector
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.kafka.client import client_options
 from pipeline.kafka.topics import MENTIONS, SCORED
 from pipeline.settings import Settings
 from pipeline.store.client import connect
-from schemas.events import BrandMatch, Judgement, Language, Mention, Origin, ScoredMention, encode
+from schemas.events import Mention, encode
+from tests.integration.scored import scored
 from tests.integration.worker_process import WorkerProcess, wait_until
 
 LIMIT_S = 10
@@ -33,36 +32,6 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def scored(number: int) -> tuple[bytes, bytes]:
-    """Key and value of a record of ``mentions.scored``."""
-
-    class English:
-        def detect(self, text: str, hint: str | None = None) -> Language:
-            return Language(tag="en", confidence=1.0, detector="test")
-
-    class NoBrands:
-        def match(self, text: str, language_tag: str, author: str | None = None) -> list[BrandMatch]:
-            return []
-
-    now = datetime.now(UTC)
-    event = Detector(English(), NoBrands).detect(
-        encode(Mention(source="t", id=f"{number}", text="well", published_at=now)),
-        Origin(incarnation="test", topic="mentions", partition=0, offset=number),
-        now,
-    )
-    judgement = Judgement(
-        model="test",
-        rule="none",
-        label="positive",
-        negative=0.1,
-        neutral=0.2,
-        positive=0.7,
-        log_probabilities=(-2.3, -1.6, -0.4),
-    )
-    carried = {name: getattr(event, name) for name in _CARRIED}
-    return event.mention_id.encode(), encode(ScoredMention(**carried, judgements=[judgement]))
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from clickhouse_driver import Client
 
 from pipeline.settings import Settings
 
@@ -27,13 +28,19 @@ def wait_until(what: str, condition: Callable[[], bool], timeout_s: float, every
         time.sleep(every_s)
 
 
+def counted(client: Client) -> int:
+    """Mentions by the minute rollup; it follows a moment after the mentions themselves."""
+    return int(client.execute("SELECT sum(mentions) FROM rollup_minute FINAL WHERE brand = ''")[0][0])
+
+
 class WorkerProcess:
     """``babelwatch worker ROLE`` with settings by environment. Its stderr goes to a file, shown when it matters."""
 
-    def __init__(self, role: str, settings: Settings, folder: Path, **environment: str) -> None:
+    def __init__(self, role: str, settings: Settings, folder: Path, web_port: int = 0) -> None:
         self.role = role
         self._folder = folder
-        self._environment = _environment(settings) | environment
+        self._environment = _environment(settings)
+        self._web_port = web_port
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"{role}.log"
         self._out = folder / f"{role}.out"
@@ -44,7 +51,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-c", "from pipeline.cli.main import main; main()"),
-                    *("worker", self.role, "--web-port", "0"),
+                    *("worker", self.role, "--web-port", str(self._web_port)),
                 ],
                 stdout=out,
                 stderr=log,
