@@ -91,3 +91,11 @@ class WorkerStuck(BabelwatchError):
     """A worker cannot go on by itself (it could not drain in time, or left its consumer group): start it again."""
 
     exit_code = 9
+
+
+class WorkerFailed(BabelwatchError):
+    """A worker that `up` started ended in a way that another start would not change; exits with the worker's code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

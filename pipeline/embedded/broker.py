@@ -47,6 +47,11 @@ class EmbeddedBroker:
             raise EmbeddedServiceError("the embedded broker was not started")
         return self._child
 
+    @property
+    def started(self) -> bool:
+        """True from the start on."""
+        return self._child is not None
+
     def start(self) -> None:
         """Start it and return when it listens.
 

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -74,6 +75,25 @@ class EmbeddedClickHouse:
             raise EmbeddedServiceError("the embedded ClickHouse was not started")
         return self._child
 
+    @property
+    def started(self) -> bool:
+        """True from the start on."""
+        return self._child is not None
+
+    def drop_data(self) -> None:
+        """Remove everything it ever stored. Raises EmbeddedServiceError when a server still uses it, or it stays."""
+        self._await_predecessor()
+        try:
+            shutil.rmtree(self.folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise EmbeddedServiceError(f"{self.folder} cannot be removed ({error}): remove it yourself") from None
+
+    def note_pid(self) -> None:
+        """Write down which process uses the folder: the next start waits for it should it outlive its parent."""
+        self._pid_file.write_text(json.dumps({"pid": self.pid, "identity": identity(self.pid)}), encoding="utf-8")
+
     def start(self) -> None:
         """Start it and return when both ports listen.
 
@@ -113,7 +133,7 @@ class EmbeddedClickHouse:
             parent_death=signal.SIGTERM,
         )
         self._child.start()
-        self._pid_file.write_text(json.dumps({"pid": self.pid, "identity": identity(self.pid)}), encoding="utf-8")
+        self.note_pid()
 
     def wait(self) -> None:
         """Return when it listens on both ports. Raises EmbeddedServiceError as :meth:`start`."""
