@@ -111,7 +111,7 @@ class Demo:
     def replay(self, stop: threading.Event) -> None:
         """Send mentions until ``stop`` is set or the time is over; return when the broker has confirmed them all.
 
-        Raises BrokerUnavailable when it does not confirm.
+        Raises BrokerUnavailable when it does not confirm, and EmbeddedServiceError when the embedded broker ended.
         """
         options = self._options
         generator = Generator(
@@ -129,6 +129,8 @@ class Demo:
         try:
             with MentionProducer(self._stack.settings) as producer:
                 while not stop.wait(TICK_S):
+                    if self._stack.failure is not None:
+                        raise self._stack.failure
                     elapsed = time.monotonic() - self._started
                     if options.seconds is not None and elapsed >= options.seconds:
                         break

@@ -1,6 +1,5 @@
 """``babelwatch demo``: everything on this machine, fed with the sample mentions."""
 
-import os
 import signal
 import sys
 import threading
@@ -92,15 +91,14 @@ def command(
 
     if report is not None:
         check_writable(report)
-    overrides: dict[str, object] = {} if port is None else {"dashboard_port": port}
+    # demo: the dashboard compares with the gold labels of the sample
+    overrides: dict[str, object] = {"demo": True} | ({} if port is None else {"dashboard_port": port})
     settings = load_settings(**overrides)
     if fresh and settings.clickhouse_url is not None:
         raise InputError(
             "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "
             "database yourself if you mean it"
         )
-    # The dashboard is a child process: it compares with the gold labels when this is set.
-    os.environ["BABELWATCH_DEMO"] = "1"
     _run(settings, seconds=seconds, report=report, fresh=fresh, rate=rate, seed=seed, scripted=not no_incident)
 
 
@@ -124,7 +122,11 @@ def _run(
         text = f"{progress.elapsed_s:4.0f} s   sent {progress.sent:,}   stored {stored}   dead {dead}   lag {lag}"
         line.show(text, progress.elapsed_s)
 
-    stack = Stack(settings)
+    def say(text: str) -> None:
+        line.end()
+        click.echo(text, err=True)
+
+    stack = Stack(settings, fresh=fresh, say=say)
     stop = threading.Event()
     try:
         stack.start()
@@ -132,20 +134,20 @@ def _run(
             demo = Demo(stack, DemoOptions(seconds=seconds, rate=rate, seed=seed, scripted=scripted), watch)
             click.echo(f"\n  Dashboard: {stack.dashboard_url}\n\n  Ctrl-C stops everything.\n")
             demo.replay(stop)
-            line.end()
             interrupted = stop.is_set()
-            click.echo("draining ...", err=True)
+            say("draining ...")
             undrained = stack.drain(INTERRUPTED_DRAIN_S if interrupted else DRAIN_S)
             for topic, number in undrained.items():
-                if number:
-                    click.echo(f"not drained: {number:,} messages in {topic}", err=True)
-            if report is not None or not interrupted:
-                result = demo.report(undrained, settle_s=0.0 if interrupted else 10.0)
-                for text in result.lines():
-                    click.echo(text)
-                if report is not None:
-                    result.write(report)
-                    click.echo(f"report: {report}")
-                result.counts.require_accounted()
+                say(f"not drained: {number:,} messages in {topic}")
+            if report is None and interrupted:
+                return
+            result = demo.report(undrained, settle_s=0.0 if interrupted else 10.0)
+        for text in result.lines():
+            click.echo(text)
+        if report is not None:
+            result.write(report)
+            click.echo(f"report: {report}")
+        result.counts.require_accounted()
     finally:
+        line.end()
         stack.stop()
