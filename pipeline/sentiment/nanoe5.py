@@ -93,7 +93,7 @@ class EncoderFile:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._parse()
-        except (OSError, ValueError, struct.error) as error:
+        except (OSError, ValueError, OverflowError, struct.error) as error:
             raise ModelError(f"{path} cannot be read as {DISTRIBUTION}'s encoder ({error})") from error
 
     def _parse(self) -> None:

