@@ -25,10 +25,19 @@ and still below the 10 s within which a stopped service has to show."""
 class Probe:
     """Asks ``question`` every second in a thread; it has to return within its own timeout or raise."""
 
-    def __init__(self, name: str, question: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        question: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        recovered: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``recovered`` is called, from the probe's thread, at the first answer after a question without one."""
         self.name = name
         self.error = "no answer yet"
         self._question = question
+        self._recovered = recovered
         self._clock = clock
         self._answered: float | None = None
         self._stop = threading.Event()
@@ -58,8 +67,11 @@ class Probe:
             # Class and a short text: the message of a driver may be pages long, and never holds the password.
             self.error = f"{type(error).__name__}: {error}"[:200]
         else:
+            back = bool(self.error) and self._answered is not None
             self.error = ""
             self._answered = self._clock()
+            if back:
+                self._recovered()
 
     def _ask_for_ever(self) -> None:
         while not self._stop.wait(EVERY_S):

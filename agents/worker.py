@@ -7,6 +7,7 @@ from typing import Any
 from agents import health
 from agents.app import attach, create_app, run
 from agents.control import Control
+from agents.identity import Identity
 from agents.membership import positions
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard, DeadLetterPolicy
@@ -23,14 +24,15 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     Raises BrokerUnavailable, ClickHouseUnavailable, ClickHouseRefused, ModelError, SettingsError at the start (after
     retries with backoff where that can help), and afterwards whatever fatal error ended the worker.
     """
-    from pipeline.kafka.admin import ensure_topics, read_incarnation
+    from pipeline.kafka.admin import ensure_topics
 
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("kafka", "aiokafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     control = Control(role)
     app = create_app(role, settings)
-    probes = [Probe("kafka", broker_question(settings))]
+    identity = Identity(settings, control)
+    probes = [Probe("kafka", broker_question(settings), recovered=identity.check_in_background)]
     if role == "sink":
         probes.append(Probe("clickhouse", clickhouse_question(settings.require_clickhouse())))
     monitor = health.Monitor(role, probes, lambda: positions(app))
@@ -40,7 +42,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     say(f"{role} worker: {address}/health {address}/metrics {address}/status")
     try:
         ensure_topics(settings)
-        incarnation = read_incarnation(settings)
+        incarnation = identity.learn()
         monitor.extra |= {"incarnation": incarnation, "group": app.conf.id}
         _STAGES[role](app, settings, control, incarnation, monitor)
         run(app, control, settings.log_level, monitor.beat)

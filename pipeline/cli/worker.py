@@ -25,7 +25,8 @@ def command(role: str, web_host: str | None, web_port: int | None) -> None:
     sentiment   mentions.detected -> mentions.scored     judges
     sink        mentions.scored   -> ClickHouse          stores, with rollups; dead letters too
 
-    Start as many of each as there are partitions. Pages: /health, /metrics (Prometheus), /status.
+    Workers of one role share its partitions; more workers than partitions stand idle.
+    Pages: /health, /metrics (Prometheus), /status.
     """
     from agents.worker import run_worker
     from pipeline.local import discover

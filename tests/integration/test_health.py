@@ -113,6 +113,20 @@ def test_a_stop_while_the_broker_hangs_ends_all_the_same(
 
 
 @pytest.mark.timeout(120)
+def test_a_broker_that_lost_its_data_is_another_broker(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    with EmbeddedBroker(tmp_path / "broker") as broker:
+        settings = make_settings(kafka_brokers=broker.address, connect_timeout_s=5)
+        with WorkerProcess("language", settings, tmp_path) as language:
+            language.ready()
+            os.kill(broker.pid, signal.SIGKILL)
+            wait_until("its pages say so", lambda: language.page("/health")[0] == 503, LIMIT_S)
+            with EmbeddedBroker(tmp_path / "again", broker.port):
+                assert language.wait(60) == 9, language.log()
+                assert "lost its data" in language.log()
+                language.start().ready()
+
+
+@pytest.mark.timeout(120)
 def test_metrics_and_status_of_a_worker(kafka: str, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     settings = make_settings(kafka_brokers=kafka)
     with WorkerProcess("language", settings, tmp_path) as language:

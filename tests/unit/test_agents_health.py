@@ -85,6 +85,21 @@ def test_a_service_that_never_answered() -> None:
     assert worker.after(1) == (503, ["kafka: never answered (TimeoutError: no answer)"])
 
 
+def test_a_probe_tells_when_its_service_is_back() -> None:
+    service, back = Service(), []
+    probe = Probe("kafka", service, Clock(), recovered=lambda: back.append(1))
+    probe.ask()
+    probe.ask()
+    assert back == [], "the first answer is no recovery"
+    service.answers = False
+    probe.ask()
+    probe.ask()
+    service.answers = True
+    probe.ask()
+    probe.ask()
+    assert back == [1]
+
+
 def test_waiting_messages_without_progress() -> None:
     worker = Worker()
     worker.positions = [Position("mentions", 0, 5, 9, 9)]
