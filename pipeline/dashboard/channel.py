@@ -64,11 +64,14 @@ class Channel:
 
     def since(self, version: int) -> list[Event]:
         """Events that bring a browser from ``version`` to the newest state."""
-        events = [Event(name, data) for name, (changed, data) in self._parts.items() if changed > version]
+        events = [
+            Event(name, data) for name, (changed, data) in self._parts.items() if changed > version and name != "tick"
+        ]
         feed = self._feed_since(version)
         if feed is not None:
             events.append(Event("mentions", feed.model_dump_json()))
-        return events
+        changed, data = self._parts.get("tick", (-1, ""))
+        return [*events, Event("tick", data)] if changed > version else events
 
     def _part(self, name: str, model: BaseModel) -> None:
         data = model.model_dump_json()

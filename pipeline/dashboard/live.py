@@ -83,10 +83,11 @@ class Hub:
             while True:
                 changed = live.changed
                 version = live.channel.version
-                for event in live.channel.since(seen):
-                    yield ServerSentEvent(
-                        event.data, event=event.name, id=f"{self.epoch}.{version}", retry=1000, sep="\n"
-                    )
+                events = live.channel.since(seen)
+                for number, event in enumerate(events, 1):
+                    # Only the last one of a round has the id: a connection that breaks within it gets the round again.
+                    ident = f"{self.epoch}.{version}" if number == len(events) else None
+                    yield ServerSentEvent(event.data, event=event.name, id=ident, retry=1000, sep="\n")
                 seen = version
                 await changed.wait()
         finally:

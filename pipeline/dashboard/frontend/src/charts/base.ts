@@ -18,13 +18,13 @@ export function createChart(element: HTMLElement): Chart {
 }
 
 export interface Palette {
-  negative: string; neutral: string; positive: string; ink: string; soft: string; line: string; panel: string; net: string;
+  negative: string; neutral: string; positive: string; ink: string; soft: string; line: string; panel: string; net: string; hatch: string;
 }
 
 export function palette(): Palette {
   return {
     negative: colour("negative"), neutral: colour("neutral"), positive: colour("positive"), ink: colour("ink"),
-    soft: colour("soft"), line: colour("line"), panel: colour("panel"), net: colour("net"),
+    soft: colour("soft"), line: colour("line"), panel: colour("panel"), net: colour("net"), hatch: colour("hatch"),
   };
 }
 
@@ -45,7 +45,7 @@ export function tooltip(p: Palette): Record<string, unknown> {
   };
 }
 
-/** Negative is also hatched: the colours are not the only difference. */
+/** Negative is also hatched, faintly: the colours are not the only difference. */
 export const hatch = (p: Palette): Record<string, unknown> => ({
-  symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 4], rotation: -Math.PI / 4, color: p.panel === "#ffffff" ? "rgba(255,255,255,.38)" : "rgba(0,0,0,.30)",
+  symbol: "rect", dashArrayX: [1, 0], dashArrayY: [1.5, 4.5], rotation: -Math.PI / 4, color: p.hatch,
 });

@@ -30,7 +30,9 @@ export class BrandsChart {
     this.chart.resize();
     const share = (row: BrandRow, label: Label): number => row.mood[label] / Math.max(1, row.mood.mentions);
     const bar = (label: Label, stack: string, data: number[], extra: Record<string, unknown> = {}): Record<string, unknown> => ({
-      name: label, type: "bar", stack, barWidth: 13, data, cursor: "pointer",
+      name: label, type: "bar", stack, barWidth: 13, cursor: "pointer",
+      // a brand of few mentions is pale: its shares may be chance
+      data: data.map((value, i) => (rows[i]?.mood.few ? { value, itemStyle: { opacity: 0.4 } } : value)),
       itemStyle: { color: p[label], ...(label === "negative" ? { decal: hatch(p) } : {}) },
       emphasis: { disabled: true },
       ...extra,

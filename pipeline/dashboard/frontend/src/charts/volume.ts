@@ -72,6 +72,8 @@ export class VolumeChart {
       itemStyle: { color: p[label], ...(label === "negative" ? { decal: hatch(p) } : {}) },
       emphasis: { disabled: true },
     });
+    const reach = Math.max(...net.map((n) => (n.value === null ? 0 : Math.max(Math.abs(n.low), Math.abs(n.high), Math.abs(n.value)))));
+    const limit = [25, 50, 100].find((one) => reach <= one) ?? 100;
     const tight = this.element.clientWidth < 520;
     const left = tight ? 40 : 48;
     this.chart.setOption(
@@ -80,8 +82,8 @@ export class VolumeChart {
         textStyle: { fontFamily: FONT },
         aria: { enabled: true, label: { description: this.inWords(series) } },
         grid: [
-          { left, right: 12, top: 12, height: "54%" },
-          { left, right: 12, top: "70%", bottom: 24 },
+          { left, right: 12, top: 12, height: "50%" },
+          { left, right: 12, top: "64%", bottom: 24 },
         ],
         axisPointer: { link: [{ xAxisIndex: "all" }] },
         xAxis: [
@@ -104,7 +106,7 @@ export class VolumeChart {
             splitLine: { lineStyle: { color: p.line } },
           },
           {
-            type: "value", gridIndex: 1, min: -100, max: 100, interval: 100,
+            type: "value", gridIndex: 1, min: -limit, max: limit, interval: limit,
             axisLabel: { color: p.soft, fontSize: 11, formatter: (n: number) => (n > 0 ? `+${n}` : n < 0 ? `${MINUS}${-n}` : "0") },
             splitLine: { lineStyle: { color: p.line } },
           },

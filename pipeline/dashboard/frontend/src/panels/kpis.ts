@@ -45,7 +45,7 @@ export class Kpis {
     const { mood, previous } = summary;
     const window = duration(summary.period.window_s);
     setText(this.mentions.value, count(mood.mentions));
-    setText(this.mentions.detail, `${rate(summary.per_minute)}/min${change(summary.per_minute, summary.previous_per_minute)}`);
+    setText(this.mentions.detail, `${rate(summary.per_minute)}/min${mood.few || previous.few ? "" : change(summary.per_minute, summary.previous_per_minute)}`);
     this.mentions.detail.title = `Against ${rate(summary.previous_per_minute)}/min in the ${window} before`;
     setText(this.net.value, mood.net === null ? "\u2013" : points(mood.net));
     const moved = summary.net_change === null || previous.few ? "" : `, was ${points(previous.net ?? 0)}`;
