@@ -109,6 +109,17 @@ class Stack:
             self.stop()
             raise
 
+    @property
+    def broker_embedded(self) -> bool:
+        """True when the broker is ours: what is in it when it stops is lost."""
+        return self._broker is not None
+
+    def close_entrances(self) -> None:
+        """Stop the dashboard, whose HTTP API takes mentions: nothing new comes in while the rest is drained."""
+        self._supervisor.forget(DASHBOARD)
+        if DASHBOARD in self._children:
+            self._children[DASHBOARD].terminate()
+
     def drain(self, timeout_s: float) -> dict[str, int]:
         """Wait until nothing sent so far is unfinished; return topic -> messages that are after ``timeout_s``.
 
@@ -183,8 +194,8 @@ class Stack:
         self._tell(f"Kafka at {self.settings.kafka_brokers}{' (embedded)' if self._broker else ''}")
         ensure_topics(self.settings)
         self._reached("topics")
+        self._worker("sentiment")  # first: loading the model takes longest
         self._worker("language")
-        self._worker("sentiment")
 
         if self._clickhouse is not None:
             self._clickhouse.wait()

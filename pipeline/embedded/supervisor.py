@@ -75,6 +75,12 @@ class Supervisor:
             self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
             self._thread.start()
 
+    def forget(self, name: str) -> None:
+        """Stop watching one child: its end is meant."""
+        with self._lock:
+            if name in self.watched:
+                self.watched[name].state = "ended"
+
     def stop(self) -> None:
         """Stop watching: from now on an end is meant. The children stay as they are."""
         self._stop.set()

@@ -1,0 +1,92 @@
+"""``babelwatch up``: everything on this machine, until Ctrl-C."""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from pipeline.cli.signals import StopSignals
+from pipeline.errors import BrokerUnavailable, InputError
+from pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from pipeline.stack import Stack
+
+DRAIN_S: Final = 3.0
+"""How long a stop waits for the stages to finish; with the stop itself (6 s at most) it is over within 10 s."""
+FORCED: Final = 130
+
+
+@click.command(
+    epilog="Exit codes: 0 stopped in order; 2 settings; 3 broker or ClickHouse does not answer or refuses; 4 a "
+    "migration; 5 an embedded service (port, folder, disk), or the folder is in use; 6 the model; 8 nearly everything "
+    "was dead; 130 interrupted while starting, or stopped by force."
+)
+@click.option("--fresh", is_flag=True, help="Drop what earlier runs left in the embedded ClickHouse.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one (default 8600).")
+def command(fresh: bool, port: int | None) -> None:
+    """Run everything: services that are not given, workers, dashboard.
+
+    Without KAFKA_BROKERS an embedded broker is started, without CLICKHOUSE_URL an embedded ClickHouse; both listen on
+    loopback only. ClickHouse's data stays in the data folder (BABELWATCH_DATA_DIR, default data/); what is in the
+    embedded broker ends with it, so a stop drains first and prints what is left. Crashed workers are started again.
+
+    \b
+    babelwatch up
+    KAFKA_BROKERS=k1:9092,k2:9092 CLICKHOUSE_URL=clickhouse://user:password@host:9000/babelwatch babelwatch up
+
+    Ctrl-C drains and stops all of it within 10 s; a second one stops it at once.
+    """
+    from pipeline.stack import Stack
+
+    settings = load_settings(**({} if port is None else {"dashboard_port": port}))
+    if fresh and settings.clickhouse_url is not None:
+        raise InputError(
+            "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "
+            "database yourself if you mean it"
+        )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    stack = Stack(settings, fresh=fresh, say=lambda text: click.echo(text, err=True))
+    with StopSignals() as signals:
+        try:
+            stack.start()
+            click.echo(f"\n  Dashboard: {stack.dashboard_url}\n\n  Ctrl-C stops everything.\n")
+            signals.gentle()
+            while stack.failure is None and not signals.stop.wait(0.2):
+                pass
+            if stack.failure is None:
+                _drain(stack)
+        except KeyboardInterrupt:
+            signals.ignore()
+            click.echo("stopping by force", err=True)
+            stack.kill()
+            raise SystemExit(FORCED) from None
+        finally:
+            _stop(stack, signals)
+    if stack.failure is not None:
+        raise stack.failure
+    click.echo("stopped", err=True)
+
+
+def _drain(stack: "Stack") -> None:
+    """Let the stages finish where what they have not would be lost, and say what is left."""
+    if not stack.broker_embedded:
+        click.echo("stopping; what is not processed yet stays in Kafka for the next start", err=True)
+        return
+    click.echo("draining ... (Ctrl-C again stops at once)", err=True)
+    stack.close_entrances()
+    try:
+        left = stack.drain(DRAIN_S)
+    except BrokerUnavailable as error:
+        click.echo(f"cannot drain: {error}", err=True)
+        return
+    for topic, count in left.items():
+        click.echo(f"not drained, lost with the embedded broker: {count:,} messages in {topic}", err=True)
+
+
+def _stop(stack: "Stack", signals: StopSignals) -> None:
+    try:
+        stack.stop()
+    except KeyboardInterrupt:  # stop() has ended everything by force
+        signals.ignore()
+        raise SystemExit(FORCED) from None
