@@ -138,6 +138,7 @@ def build_api(
         """Server-sent events, about one round a second: `summary`, `series`, `languages`, `brands`, `mentions`,
         `agreement` where they changed, and always `tick`. A connection resumes after its `Last-Event-ID`.
         """
+        hub.open(filters)  # refuses here, while the status can still say so
         resume = last_event_id or request.query_params.get("last_event_id")
         return EventSourceResponse(
             hub.events(filters, resume), ping=10, send_timeout=30, headers={"Cache-Control": "no-store"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +77,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "The page is not built: run `make frontend`, then reload. The API under /api/v1 works without it.\n",
                 503,
             )
-        hub.warm(_view_of(request))
+        with suppress(BabelwatchError):  # its stream will say so
+            hub.open(_view_of(request))
         return FileResponse(index, headers={"Cache-Control": "no-cache"})
 
     @app.get("/favicon.svg", include_in_schema=False)

@@ -42,11 +42,13 @@ class Channel:
         self._feed: list[MentionItem] = []
         self._changes: deque[tuple[int, MentionItem | None, str]] = deque(maxlen=REMEMBERED)
         self._forgotten = 0
-        """Version of the newest change that fell out of the deque."""
+        """Whoever has seen less than this version gets the feed anew: it fell out of the deque, or was never there."""
 
     def publish(self, snapshot: Snapshot, now: float) -> None:
         """Take over a new state. What did not change keeps its version and is not sent again."""
         self.version += 1
+        if self.as_of is None:
+            self._forgotten = self.version
         self.as_of = now
         self._part("series", snapshot.series)
         self._part("languages", snapshot.languages)

@@ -64,18 +64,15 @@ class Hub:
         self.epoch = secrets.token_hex(4)
         """Versions count from 0 in each process: an event id of another process must not be trusted."""
 
-    def warm(self, view: View) -> None:
-        """Begin to read a view that a browser is about to ask for."""
-        try:
-            self._live(view)
-        except ClickHouseUnavailable:
-            log.info("not reading ahead: too many views are open")
+    def open(self, view: View) -> None:
+        """Begin to read ``view``, if nobody does yet; it waits a while for its browser.
+
+        Raises ClickHouseUnavailable when too many different views are open.
+        """
+        self._live(view)
 
     async def events(self, view: View, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-        """What happened in ``view`` since ``last_event_id``, then everything that happens, for ever.
-
-        Raises ClickHouseUnavailable before the first event when too many different views are open.
-        """
+        """What happened in ``view`` since ``last_event_id``, then everything that happens, for ever; ``open`` it first."""
         live = self._live(view)
         live.readers += 1
         seen = self._parse(last_event_id, live)

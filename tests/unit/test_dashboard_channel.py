@@ -121,3 +121,4 @@ def test_a_failure_says_why_and_keeps_the_old_state() -> None:
     tick = json.loads(events[-1].data)
     assert (tick["ok"], tick["reason"], tick["as_of"], tick["now"]) == (False, "away again", 2.0, 5.0)
     assert feed(events)[0] == [1]
+    assert feed(channel.since(1)) == ([1], [], True), "who has seen the failure only has seen no feed"
