@@ -5,6 +5,7 @@ in the first record of topic ``babelwatch.incarnation``; whoever came first wrot
 """
 
 import logging
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -76,7 +77,8 @@ def topic_states(settings: Settings) -> list[TopicState]:
     """Return the state of each of our topics. Raises BrokerUnavailable."""
     try:
         with admin(settings, settings.connect_timeout_s) as client:
-            known = {t["name"]: t for t in client.describe_topics([t.name for t in TOPICS])}
+            # All of them: asking for one by name would create it where the broker auto-creates topics.
+            known = {t["name"]: t for t in client.describe_topics()}
     except (KafkaError, OSError) as error:
         raise unavailable(settings, f"topics cannot be read ({kind(error)})") from error
     states = []
@@ -108,7 +110,26 @@ def kind(error: BaseException) -> str:
     return text if text.startswith(f"[{type(error).__name__}") or not text else f"{type(error).__name__}: {text}"
 
 
+def require_reachable(settings: Settings, timeout_s: float = 3.0) -> None:
+    """Return when one of the brokers accepts a connection. Raises OSError that says why none did.
+
+    Asked before a client is made: kafka-python's clients retry in silence until their time is over.
+    """
+    reasons = []
+    for address in client_options(settings)["bootstrap_servers"]:
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s):
+                return
+        except ValueError:
+            raise SettingsError(f"KAFKA_BROKERS: {address!r} is not host:port") from None
+        except OSError as error:
+            reasons.append(f"{address}: {error.strerror or error}")
+    raise ConnectionError("; ".join(reasons))
+
+
 def _ensure(settings: Settings, timeout_s: float) -> list[str]:
+    require_reachable(settings)
     with admin(settings, timeout_s) as client:
         existing = set(client.list_topics())
         missing = [topic for topic in TOPICS if topic.name not in existing]
@@ -164,6 +185,7 @@ def _first_record(settings: Settings, timeout_s: float) -> str | None:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,
+        allow_auto_create_topics=False,
         bootstrap_timeout_ms=int(timeout_s * 1000),
         request_timeout_ms=int(max(1.0, min(timeout_s, 30.0)) * 1000),
     )

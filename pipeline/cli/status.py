@@ -1,0 +1,102 @@
+"""``babelwatch status``: services, topics, lag, rows, dead letters, model, workers."""
+
+import json
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.local import discover
+from pipeline.settings import load_settings
+from pipeline.terminal import printable
+
+WELL: Final = 0
+ILL: Final = 3
+
+
+@click.command(epilog="Exit codes: 0 everything answers; 2 settings; 3 something does not (it says what).")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts. Holds no secrets.")
+def command(as_json: bool) -> None:
+    """Show services, topics, lag per worker and partition, rows, dead letters and the model.
+
+    Asks the stack that runs on the data folder (BABELWATCH_DATA_DIR), or KAFKA_BROKERS and CLICKHOUSE_URL.
+
+    \b
+    babelwatch status
+    babelwatch status --json | python -m json.tool
+    """
+    from pipeline.overview import overview
+
+    found = overview(discover(load_settings()))
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _show(found, Console(highlight=False))
+    raise SystemExit(ILL if found["problems"] else WELL)
+
+
+def _show(found: dict[str, Any], console: Console) -> None:
+    running = found["running"]
+    if running is None:
+        console.print("no stack runs on this data folder: `babelwatch up` starts one")
+    else:
+        console.print(f"running since {running['since']} (process {running['pid']}, {escape(running['data_dir'])})")
+    console.print(_services(found["services"]))
+    if found["workers"]:
+        console.print(_workers(found["workers"]))
+    if found["topics"]:
+        console.print(_topics(found))
+    if found["rows"]:
+        rows = found["rows"]
+        console.print(f"stored: {rows['mentions']:,} mentions, and {rows['deleted']:,} deleted ones")
+        dead = found["dead_letters"]
+        reasons = ", ".join(
+            f"{r['stage']}/{escape(printable(r['reason'], 60))} {r['count']:,}" for r in dead["by_reason"][:8]
+        )
+        console.print(f"dead letters: {dead['count']:,}" + (f" ({reasons}); `babelwatch dead list`" if reasons else ""))
+    model = found["model"]
+    if model["up"]:
+        console.print(f"model: {escape(model['name'])}, rule {escape(model['rule'])}")
+    else:
+        console.print(f"[red]model: {escape(model['error'])}[/]")
+    for problem in found["problems"]:
+        console.print(f"[red]problem:[/] {escape(printable(problem))}")
+
+
+def _services(services: dict[str, Any]) -> Table:
+    table = _table("service", "address", "", "")
+    for name, part in services.items():
+        notes = [note for note in ("embedded" if part.get("embedded") else "", part.get("version", "")) if note]
+        state = "[green]up[/]" if part["up"] else "[red]down[/]"
+        table.add_row(name, escape(str(part.get("address") or "-")), state, escape(" ".join(notes)))
+    return table
+
+
+def _workers(workers: list[dict[str, Any]]) -> Table:
+    table = _table("worker", "pid", "memory", "CPU s", "restarts", "", "pages")
+    for w in workers:
+        well = w["healthy"] and w["state"] == "running"
+        memory = f"{w['rss_bytes'] / 2**20:,.0f} MiB" if w["rss_bytes"] else "-"
+        state = "[green]healthy[/]" if well else f"[red]{w['state'] if w['state'] != 'running' else 'ill'}[/]"
+        table.add_row(w["role"], str(w["pid"]), memory, str(w["cpu_s"] or "-"), str(w["restarts"]), state, w["web"])
+    return table
+
+
+def _topics(found: dict[str, Any]) -> Table:
+    table = _table("topic", "messages", "worker", "lag", "lag by partition")
+    for topic in found["topics"]:
+        lags = [lag for lag in found["lag"] if lag["topic"] == topic["topic"]]
+        by_partition = " ".join(f"{lag['partition']}:{lag['lag']:,}" for lag in lags)
+        end = f"{topic['end']:,}" if topic["partitions"] else "[red]missing[/]"
+        role = lags[0]["role"] if lags else "-"
+        table.add_row(topic["topic"], end, role, f"{sum(lag['lag'] for lag in lags):,}" if lags else "-", by_partition)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
