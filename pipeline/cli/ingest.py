@@ -1,14 +1,14 @@
 """``babelwatch ingest``: a file of mentions into the pipeline."""
 
 import json
+import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import BinaryIO, NoReturn, cast
+from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 import click
@@ -17,6 +17,7 @@ from pipeline.errors import InputError, LinesRejected
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.checkpoint import SUFFIX
 from pipeline.sources.ingest import Ingest, Plan, Summary, lock, sniff_format
+from pipeline.sources.interrupt import Interruptions, StopNow
 from pipeline.sources.lines import open_input, unpacked
 from pipeline.sources.table import Dialect, check_encoding, parse_map
 
@@ -94,7 +95,6 @@ def command(
             rejects=rejects or (Path(file + ".rejects.jsonl") if keep else None),
             restart=restart,
         )
-        stack.enter_context(_sigterm_is_ctrl_c())
         _run(plan, stream, on_disk, settings, dry_run=dry_run, as_json=as_json, stack=stack)
 
 
@@ -108,8 +108,6 @@ def _run(
     as_json: bool,
     stack: ExitStack,
 ) -> None:
-    from dataclasses import replace
-
     from pipeline.detect import Limits
     from pipeline.sources.intake import Intake
 
@@ -127,12 +125,22 @@ def _run(
     if plan.state is None and not dry_run:
         print("reading standard input: this run cannot be resumed when it is stopped", file=sys.stderr)
     ingest = Ingest(plan, stream, Intake(Limits.of(settings)), outlet)
+    stops = Interruptions("stopping: what was read is being confirmed; Ctrl-C again stops without that")
+    go_on = "run the same command again to go on" if plan.state else "the rest was not read"
     try:
-        with _progress(plan, on_disk) as on_row:
-            summary = ingest.run(on_row)
+        with stops, _progress(plan, on_disk) as show:
+
+            def on_row() -> None:
+                show()
+                stops.check()
+
+            summary = ingest.run(on_row, stops.waiting)
+    except StopNow:
+        print(f"\nstopped at once after line {ingest.summary.lines:,}; {go_on}", file=sys.stderr)
+        os._exit(130)  # not even waiting for the connection to close
     except KeyboardInterrupt:
-        where = "run the same command again to go on" if plan.state else "the rest was not read"
-        print(f"\nstopped after line {ingest.summary.lines}, all of it confirmed; {where}", file=sys.stderr)
+        what = "would be sent" if dry_run else "confirmed"
+        print(f"\nstopped after line {ingest.summary.lines:,}, all of it {what}; {go_on}", file=sys.stderr)
         sys.exit(130)
     _report(plan, summary, dry_run=dry_run, as_json=as_json)
 
@@ -165,18 +173,13 @@ def _progress(plan: Plan, on_disk: BinaryIO) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from pipeline.terminal import printable
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}% {task.fields[rows]:,} rows"),
-        TimeRemainingColumn(),
-    )
-    if plan.name == "-":
-        columns = (TextColumn("{task.description} {task.fields[rows]:,} rows", markup=False), MofNCompleteColumn())  # type: ignore[assignment]
+    columns: list[ProgressColumn] = [TextColumn("{task.description} {task.fields[rows]:,} rows", markup=False)]
+    if plan.name != "-":
+        columns += [BarColumn(), TaskProgressColumn(), TimeRemainingColumn()]
     size = None if plan.name == "-" else Path(plan.name).stat().st_size
     rows = 0
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -189,20 +192,6 @@ def _progress(plan: Plan, on_disk: BinaryIO) -> Iterator[Callable[[], None]]:
                 progress.update(task, completed=0 if size is None else on_disk.tell(), rows=rows)
 
         yield on_row
-
-
-@contextmanager
-def _sigterm_is_ctrl_c() -> Iterator[None]:
-    """SIGTERM confirms and checkpoints as Ctrl-C does."""
-
-    def interrupt(_signal: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _default_source(file: str) -> str:

@@ -1,8 +1,10 @@
 """One file or stream into topic ``mentions``: checked line by line, confirmed, and resumable where it stopped."""
 
 import fcntl
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -13,6 +15,7 @@ from pipeline.metrics import INGEST
 from pipeline.sources import checkpoint as checkpoints
 from pipeline.sources.checkpoint import HEAD_BYTES, Checkpoint
 from pipeline.sources.intake import Intake
+from pipeline.sources.interrupt import StopNow
 from pipeline.sources.lines import Line, read_lines
 from pipeline.sources.rejects import Rejects
 from pipeline.sources.table import Dialect, Row, Table
@@ -109,12 +112,18 @@ class Ingest:
         self._head = b""
         self._state = Checkpoint()
 
-    def run(self, on_row: Callable[[], None] = lambda: None) -> Summary:
-        """Read to the end; ``on_row`` is called after each row.
+    def run(
+        self,
+        on_row: Callable[[], None] = lambda: None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> Summary:
+        """Read to the end; ``on_row`` is called after each row, and may raise KeyboardInterrupt to stop there.
+
+        ``waiting`` gives a context around each read of the input, the other place where a stop does no harm.
 
         Raises BrokerUnavailable when Kafka stops confirming, InputError for damaged input and for a file that is
         another one than the checkpoint's. After these and after KeyboardInterrupt everything confirmed is
-        checkpointed: the same command goes on from there.
+        checkpointed: the same command goes on from there. After StopNow it goes on from the checkpoint before.
         """
         began = time.monotonic()
         table = self._begin()
@@ -122,13 +131,20 @@ class Ingest:
         lines = read_lines(self._stream, limit=MAX_MESSAGE_BYTES, start=self._state.position, number=self._state.line)
         committed = time.monotonic()
         try:
-            for count, row in enumerate(table.rows(lines) if table else _json_rows(lines), start=1):
+            rows = table.rows(lines) if table else _json_rows(lines)
+            for count in itertools.count(1):
+                with waiting():
+                    row = next(rows, None)
+                if row is None:
+                    break
                 self._take(row, rejects)
                 on_row()
                 if count % COMMIT_ROWS == 0 or time.monotonic() - committed > COMMIT_S:
                     self._commit(rejects)
                     committed = time.monotonic()
             self._commit(rejects)
+        except StopNow:
+            raise
         except (KeyboardInterrupt, InputError):
             self._commit(rejects, timeout_s=STOP_FLUSH_S)
             raise
