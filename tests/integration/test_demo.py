@@ -107,3 +107,17 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> N
         assert refused.wait(30) == 2
         assert "does not exist" in refused.text()
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.timeout(150)
+def test_a_broker_that_dies_ends_the_demo_with_a_word_about_what_is_lost(tmp_path: Path) -> None:
+    with demo(tmp_path / "data") as running:
+        running.address()
+        children = running.children()
+        broker = [child for child in children if "--listener-url" in child.cmdline()]
+        assert len(broker) == 1
+        broker[0].kill()
+        assert running.wait(60) == 5, running.text()
+        assert "the embedded broker ended by itself" in running.text()
+        assert "Traceback" not in running.text()
+        assert not gone(children)

@@ -146,8 +146,8 @@ def test_gold_negative_share_doubles_in_the_incident_and_english_is_last() -> No
 
     play_cache = play(130)
     for language in ("pt", "es", "hi", "ja"):
-        assert share(language, 65, 85) > 2 * share(language, 0, 30), language
-    assert share("en", 65, 85) < 2 * share("en", 0, 30)
+        assert share(language, 62, 82) > 2 * share(language, 0, 30), language
+    assert share("en", 62, 82) < 2 * share("en", 0, 30)
     assert share("en", 105, 125) > 2 * share("en", 0, 30)
 
 
