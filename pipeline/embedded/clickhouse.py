@@ -105,7 +105,7 @@ class EmbeddedClickHouse:
 
     def launch(self) -> None:
         """Start it without waiting; :meth:`wait` has to follow. Raises EmbeddedServiceError."""
-        _require_package()
+        require_package()
         self._await_predecessor()
         tcp, http = self._wanted
         for port in (tcp, http):
@@ -191,7 +191,8 @@ def embedded_clickhouse(data_dir: Path, tcp_port: int = 0, http_port: int = 0) -
         yield server
 
 
-def _require_package() -> None:
+def require_package() -> None:
+    """Raises EmbeddedServiceError where chdb-core does not exist for this platform."""
     import importlib.util
 
     if importlib.util.find_spec("chdb") is None:
