@@ -26,6 +26,7 @@ from pipeline.stack import Stack
 from pipeline.store.accounting import stored_ids
 from pipeline.store.client import connect
 from pipeline.store.deadletters import DeadLetterStore
+from schemas.events import LABELS
 from tests.e2e.workload import BRANDS_YAML, Workload, build
 
 TOTAL = 5_000
@@ -89,14 +90,18 @@ def assert_rollups(client: Client, load: Workload) -> None:
 def assert_api(url: str, token: str, load: Workload) -> None:
     """The page's API says the same numbers."""
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20) as api:
-        summary: dict[str, Any] = api.get("/api/v1/summary", params={"window_s": 3600}).raise_for_status().json()
-        assert summary["mentions"] == len(load.alive)
-        brands = api.get("/api/v1/brands", params={"window_s": 3600}).raise_for_status().json()
-        rows = brands["brands"] if isinstance(brands, dict) else brands
-        assert {row["brand"]: row["mentions"] for row in rows if row["mentions"]} == dict(load.by_brand())
-        languages = api.get("/api/v1/languages", params={"window_s": 3600}).raise_for_status().json()
-        rows = languages["languages"] if isinstance(languages, dict) else languages
-        assert sum(row["mentions"] for row in rows) == len(load.alive)
+
+        def get(path: str, **params: str | int) -> Any:
+            return api.get(f"/api/v1/{path}", params={"window_s": 3600, **params}).raise_for_status().json()
+
+        mood = get("summary")["mood"]
+        assert mood["mentions"] == len(load.alive)
+        assert mood["negative"] + mood["neutral"] + mood["positive"] == len(load.alive)
+        assert {row["brand"]: row["mentions"] for row in get("brands")["brands"]} == dict(load.by_brand())
+        assert sum(row["mentions"] for row in get("languages")["languages"]) == len(load.alive)
+        (line,) = get("series", by="total")["series"]
+        assert sum(sum(line[label]) for label in LABELS) == len(load.alive)
+        assert get("summary")["dead_letters"]["total"] == load.poison
 
 
 @pytest.mark.slow
