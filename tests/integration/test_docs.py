@@ -164,6 +164,11 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert not broken
 
 
+def test_the_index_lists_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert not [p.name for p in (ROOT / "docs").glob("*.md") if p.name != "README.md" and f"({p.name})" not in index]
+
+
 def test_a_page_is_parsed_as_it_is_meant() -> None:
     marked = "<!-- test: stack exit=3 -->\n```console\n$ a \\\n  b\noutput\n$ c\n```\n"
     page = marked + "text\n```console\n$ d\n```\n```\n$ e\n```\n"
