@@ -72,7 +72,7 @@ class Hub:
         self._live(view)
 
     async def events(self, view: View, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-        """What happened in ``view`` since ``last_event_id``, then everything that happens, for ever; ``open`` it first."""
+        """What happened in ``view`` since ``last_event_id``, then everything that happens; ``open`` the view first."""
         live = self._live(view)
         live.readers += 1
         seen = self._parse(last_event_id, live)

@@ -33,7 +33,7 @@ export class AgreementPanel {
     );
     replaceKeepingFocus(this.body, ...part.languages.map((row) =>
       h("tr", {},
-        h("th", { scope: "row", class: "text" }, languageName(row.language), h("span", { class: "tag" }, row.language)),
+        h("th", { scope: "row", class: "text" }, languageName(row.language), " ", h("span", { class: "tag" }, row.language)),
         h("td", { class: "number" }, `${row.agree}/${row.texts}`),
         h("td", { class: `number${row.texts < 30 ? " few" : ""}` }, `${row.texts < 30 ? "~" : ""}${percent(row.agreement.share)}`),
         h("td", { class: "number soft" }, interval(row.agreement)),

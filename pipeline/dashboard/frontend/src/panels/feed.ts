@@ -184,7 +184,7 @@ function item(mention: Mention, time: HTMLElement): HTMLElement {
     h("p", { class: "about" },
       h("span", { class: `label ${mention.label}${unsure ? " unsure" : ""}`, title: `${chances}${unsure ? "; the model is not sure" : ""} (${mention.model})` },
         h("span", { "aria-hidden": "true" }, `${SIGN[mention.label]} `), mention.label, ` ${percent(mention.probability)}`),
-      h("span", { class: "tongue", title: `${language}, ${percent(mention.language_confidence)} sure` }, language, h("span", { class: "tag" }, mention.language)),
+      h("span", { class: "tongue", title: `${language}, ${percent(mention.language_confidence)} sure` }, language, " ", h("span", { class: "tag" }, mention.language)),
       h("span", { class: "where" }, h("bdi", {}, mention.source), mention.country ? ` \u00b7 ${mention.country}` : "", mention.revision > 0 ? " \u00b7 edited" : ""),
       link(mention.url, time)),
     text,

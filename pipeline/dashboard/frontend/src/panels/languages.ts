@@ -48,7 +48,7 @@ export class LanguagesPanel {
         type: "button", class: "pick", "data-key": `language-${row.language}`, "aria-pressed": String(chosen),
         click: () => setFilters({ language: chosen ? "" : row.language }),
       },
-      h("span", {}, languageName(row.language)),
+      h("span", {}, languageName(row.language)), " ",
       h("span", { class: "tag", lang: langAttribute(row.language) }, row.language),
     );
     return h("tr", { class: chosen ? "chosen" : "" },
