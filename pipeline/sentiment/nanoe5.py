@@ -141,3 +141,13 @@ class EncoderFile:
         step = rows_at_once * width // BLOCK_WEIGHTS
         for start in range(0, len(blocks), step):
             yield dequantise(blocks[start : start + step]).reshape(-1, width)
+
+    def tensor(self, name: str, *shape: int) -> Float32:
+        """The tensor ``name`` in float32, dequantised where stored in 4 bit. Raises ModelError when it has another size."""
+        raw = self._raw(name)
+        weights = int(np.prod(shape))
+        if raw.nbytes == 4 * weights:
+            return raw.view("<f4").reshape(shape).copy()
+        if raw.nbytes * BLOCK_WEIGHTS != weights * BLOCK_BYTES:
+            raise ModelError(f"{self.path}: tensor {name!r} has {raw.nbytes} bytes, which is not {shape}")
+        return dequantise(raw.reshape(-1, BLOCK_BYTES)).reshape(shape)
