@@ -1,9 +1,11 @@
 """``babelwatch worker ROLE``: one agent, with its pages."""
 
+import sys
 from typing import Final
 
 import click
 
+from pipeline.errors import BabelwatchError
 from pipeline.settings import load_settings
 
 ROLES: Final = ("language", "sentiment", "sink")
@@ -28,6 +30,8 @@ def command(role: str, web_host: str | None, web_port: int | None) -> None:
     Workers of one role share its partitions; more workers than partitions stand idle.
     Pages: /health, /metrics (Prometheus), /status.
     """
+    import os
+
     from agents.worker import run_worker
     from pipeline.local import discover
 
@@ -37,4 +41,14 @@ def command(role: str, web_host: str | None, web_port: int | None) -> None:
     if web_port is not None:
         options["web_port"] = web_port
     settings = discover(load_settings(**options))
-    run_worker(role, settings, say=click.echo)
+    code = 0
+    try:
+        run_worker(role, settings, say=click.echo)
+    except BabelwatchError as error:
+        click.echo(f"babelwatch: {error}", err=True)
+        code = error.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything durable is done. The interpreter's own shutdown would wait for threads that may hang in a dead service
+    # or in the inference engine, and that has kept a drained worker from ending.
+    os._exit(code)
