@@ -22,7 +22,7 @@ from schemas.events import (
 from schemas.ids import mention_id, text_hash, truth_order, utc_millis
 
 NOW = utc_millis(datetime.now(UTC)).replace(microsecond=0)
-RECENT = NOW - timedelta(minutes=20)
+RECENT = (NOW - timedelta(minutes=20)).replace(second=0)
 OLD = NOW - timedelta(days=40)
 SOURCE = "test"
 

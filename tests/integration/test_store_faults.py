@@ -35,6 +35,8 @@ from tests.integration.store_support import (
 pytestmark = pytest.mark.embedded
 
 _tenants = count()
+SAME_MINUTE = RECENT + timedelta(seconds=15)
+"""Another slot of ten seconds than RECENT."""
 
 
 @pytest.fixture
@@ -127,6 +129,7 @@ OTHERS: dict[str, Callable[[str], list[ScoredEvent]]] = {
     ],
     "the same revision elsewhere": lambda t: [scored("a", tenant=t, label="positive", at=RECENT + timedelta(hours=-1))],
     "a deletion": lambda t: [deleted("a", tenant=t)],
+    "another mention of the same minute": lambda t: [scored("b", tenant=t, label="negative", at=SAME_MINUTE)],
     "another mention of the same cell": lambda t: [scored("b", tenant=t, label="negative", brands=("lumora",))],
 }
 
@@ -181,9 +184,29 @@ def assert_truth(client: Client, tenant: str, events: Sequence[ScoredEvent], *, 
         ), (row, expected[ident])
 
 
+def test_a_place_that_was_seen_first_and_became_visible_last(client: Client) -> None:
+    """The server stamped another writer's location before ours and showed it after ours: the mention has moved."""
+    tenant = f"late{next(_tenants)}"
+    MentionStore(client).write([scored("a", tenant=tenant, at=RECENT)])
+    client.execute(
+        "INSERT INTO mention_locations (tenant, mention_id, published_at, truth, cell, rank, batch) "
+        "SELECT tenant, mention_id, published_at + INTERVAL 1 HOUR, truth, 1, rank + 1000, 1 FROM mention_locations "
+        "WHERE tenant = %(t)s",
+        {"t": tenant},
+    )
+    for _ in range(2):
+        MentionStore(client).write([scored("a", tenant=tenant, at=RECENT + timedelta(hours=1), label="negative")])
+        (row,) = alive(client, tenant).values()
+        assert row["published_at"] == RECENT + timedelta(hours=1)
+        assert_rollups_equal_recount(client, tenant)
+        # ... and the redelivery of the one that has lost does not bring it back
+        MentionStore(client).write([scored("a", tenant=tenant, at=RECENT)])
+
+
 PLACES = (
     RECENT,
     RECENT + timedelta(seconds=4),
+    SAME_MINUTE,
     RECENT + timedelta(seconds=65),
     RECENT - timedelta(hours=1),
     NOW - timedelta(hours=11, minutes=30),
