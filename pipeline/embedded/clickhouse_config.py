@@ -49,7 +49,8 @@ _CONFIG: Final = """<clickhouse>
 """
 
 # The server itself logs in as `default` with an empty password (a password there stops its start), and its file() has
-# no path limits: `default` may do only what keeps the server alive, and only from this machine.
+# no path limits. No network rule tells it from clients on loopback, so `default` may do what keeps the server alive and
+# nothing else: whoever reaches the port without the password can at worst stop the server, never read or write.
 _USERS: Final = """<clickhouse>
   <profiles><default>
     <max_threads>{threads}</max_threads>
