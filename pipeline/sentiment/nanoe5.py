@@ -143,7 +143,7 @@ class EncoderFile:
             yield dequantise(blocks[start : start + step]).reshape(-1, width)
 
     def tensor(self, name: str, *shape: int) -> Float32:
-        """The tensor ``name`` in float32, dequantised where stored in 4 bit. Raises ModelError when it has another size."""
+        """The tensor ``name`` in float32, whether stored so or in 4 bit. Raises ModelError when it has another size."""
         raw = self._raw(name)
         weights = int(np.prod(shape))
         if raw.nbytes == 4 * weights:

@@ -87,14 +87,12 @@ def base_weights(source: EncoderFile) -> dict[str, Any]:
     hidden, ffn = header.hidden, header.ffn
     weights: dict[str, Any] = {
         "embeddings.position_embeddings.weight": source.tensor("emb.pos", header.max_pos, hidden),
+        "embeddings.token_type_embeddings.weight": source.tensor("emb.type", 2, hidden),
         "embeddings.LayerNorm.weight": source.tensor("emb.ln.w", hidden),
         "embeddings.LayerNorm.bias": source.tensor("emb.ln.b", hidden),
         "head.weight": np.zeros((3, hidden), np.float32),
         "head.bias": np.zeros(3, np.float32),
     }
-    kinds = np.zeros((2, hidden), np.float32)
-    kinds[0] = source.tensor("emb.type", hidden)  # the file keeps the row that is used
-    weights["embeddings.token_type_embeddings.weight"] = kinds
     shapes = {
         "q": ("attention.self.query", (hidden, hidden)),
         "k": ("attention.self.key", (hidden, hidden)),

