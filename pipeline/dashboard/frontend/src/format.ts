@@ -58,7 +58,7 @@ export function age(seconds: number): string {
 }
 
 export function duration(seconds: number): string {
-  return { 900: "15 min", 3600: "1 h", 86400: "24 h", 604800: "7 d" }[seconds] ?? age(seconds);
+  return { 300: "5 min", 900: "15 min", 3600: "1 h", 86400: "24 h", 604800: "7 d" }[seconds] ?? age(seconds);
 }
 
 /** A step in words: 10 s, 10 min, 1 h. */

@@ -3,7 +3,7 @@
 export interface Filters { window: number; brand: string; language: string }
 
 export const WINDOWS: readonly [number, string, string][] = [
-  [900, "15 min", "15 minutes"], [3600, "1 h", "1 hour"], [86400, "24 h", "24 hours"], [604800, "7 d", "7 days"],
+  [300, "5 min", "5 minutes"], [900, "15 min", "15 minutes"], [3600, "1 h", "1 hour"], [86400, "24 h", "24 hours"], [604800, "7 d", "7 days"],
 ];
 
 type Listener = (filters: Filters) => void;
