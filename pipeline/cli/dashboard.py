@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import suppress
 
 import click
 
@@ -36,7 +37,8 @@ def command(host: str | None, port: int | None) -> None:
         timeout_graceful_shutdown=2,  # streams never end by themselves
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # uvicorn has ended in order, then raises the signal again
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
