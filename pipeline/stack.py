@@ -27,7 +27,7 @@ from pipeline.embedded.lock import FolderLock
 from pipeline.embedded.ports import free_port, is_free, require_free
 from pipeline.embedded.processes import identity
 from pipeline.embedded.supervisor import Supervisor, Watched
-from pipeline.errors import EmbeddedServiceError, WorkerFailed
+from pipeline.errors import BrokerUnavailable, EmbeddedServiceError, WorkerFailed
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -129,13 +129,14 @@ class Stack:
 
         return drain(self.settings, timeout_s, giving_up=lambda: self.failure is not None)
 
-    def stop(self, timeout_s: float = STOP_S) -> None:
+    def stop(self, timeout_s: float = STOP_S) -> dict[str, int]:
         """Stop all children: workers and dashboard, then ClickHouse, then the broker; by force after ``timeout_s``.
 
-        Safe to call twice, and after a start that failed. An interrupt (second Ctrl-C) makes it forceful at once.
+        Returns topic -> messages that went unfinished with the embedded broker. Safe to call twice, and after a start
+        that failed. An interrupt (second Ctrl-C) makes it forceful at once.
         """
         try:
-            self._stop(time.monotonic() + timeout_s)
+            return self._stop(time.monotonic() + timeout_s)
         except BaseException:
             self.kill()
             raise
@@ -339,7 +340,9 @@ class Stack:
 
     # --- stop
 
-    def _stop(self, deadline: float) -> None:
+    def _stop(self, deadline: float) -> dict[str, int]:
+        if not self._lock.held:
+            return {}
         self._supervisor.stop()
         children = list(self._children.values())
         for child in children:
@@ -352,11 +355,25 @@ class Stack:
                     "%s did not end in time and is killed: what it had not finished was not acknowledged", child.name
                 )
             child.kill()
+        left = self._left()
         if self._clickhouse is not None:
             self._clickhouse.stop(max(1.0, deadline - time.monotonic()))
         if self._broker is not None:
             self._broker.stop(0.5)
         self._forget()
+        return left
+
+    def _left(self) -> dict[str, int]:
+        """What the workers leave in the embedded broker, now that they have ended."""
+        if self._broker is None or not self._broker.started or not self._broker.child.running or not self._children:
+            return {}
+        from pipeline.kafka.drain import drain
+
+        try:
+            return drain(self.settings, 0.0)
+        except BrokerUnavailable as error:
+            log.warning("what is left in the embedded broker cannot be read: %s", error)
+            return {}
 
     def _service_children(self) -> list[Child]:
         services = [s for s in (self._broker, self._clickhouse) if s is not None and s.started]

@@ -12,8 +12,11 @@ from pipeline.settings import load_settings
 if TYPE_CHECKING:
     from pipeline.stack import Stack
 
-DRAIN_S: Final = 3.0
-"""How long a stop waits for the stages to finish; with the stop itself (6 s at most) it is over within 10 s."""
+DRAIN_S: Final = 5.0
+STOP_AFTER_DRAIN_S: Final = 4.5
+STOP_S: Final = 9.5
+"""A stop is over within 10 s. Where the broker is ours, half of that goes to the stages (what they do not finish is
+lost); otherwise the workers have all of it to finish and commit what they hold."""
 FORCED: Final = 130
 
 
@@ -55,7 +58,7 @@ def command(fresh: bool, port: int | None) -> None:
             while stack.failure is None and not signals.stop.wait(0.2):
                 pass
             if stack.failure is None:
-                _drain(stack)
+                _end(stack)
         except KeyboardInterrupt:
             signals.ignore()
             click.echo("stopping by force", err=True)
@@ -68,19 +71,19 @@ def command(fresh: bool, port: int | None) -> None:
     click.echo("stopped", err=True)
 
 
-def _drain(stack: "Stack") -> None:
-    """Let the stages finish where what they have not would be lost, and say what is left."""
+def _end(stack: "Stack") -> None:
+    """Let the stages finish where what they have not would be lost, stop, and say what is left."""
     if not stack.broker_embedded:
         click.echo("stopping; what is not processed yet stays in Kafka for the next start", err=True)
+        stack.stop(STOP_S)
         return
     click.echo("draining ... (Ctrl-C again stops at once)", err=True)
     stack.close_entrances()
     try:
-        left = stack.drain(DRAIN_S)
+        stack.drain(DRAIN_S)
     except BrokerUnavailable as error:
         click.echo(f"cannot drain: {error}", err=True)
-        return
-    for topic, count in left.items():
+    for topic, count in stack.stop(STOP_AFTER_DRAIN_S).items():
         click.echo(f"not drained, lost with the embedded broker: {count:,} messages in {topic}", err=True)
 
 
