@@ -244,7 +244,7 @@ class Stack:
                     f"{', '.join(waiting)}: not ready within {READY_S:.0f} s; {child.log} ends with:\n"
                     f"{child.last_words()}"
                 )
-            time.sleep(0.05)
+            time.sleep(0.15)
 
     def _raise_if_failed(self, name: str) -> None:
         if self.failure is not None:
