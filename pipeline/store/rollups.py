@@ -34,7 +34,7 @@ RECENT_END_S: Final = 4_102_444_800
 """2100-01-01: slots are DateTime (32 bits), so mentions dated later are counted from `mentions` alone."""
 
 MAX_RANGES: Final = 64
-"""Ranges of time in one statement: more would cost more to analyse than to run another statement."""
+"""Ranges of time in one statement. Measured: 256 gain nothing, and 1,000 take ClickHouse over a minute to analyse."""
 MAX_PARTITIONS: Final = 90
 """ClickHouse refuses an insert into more than 100 partitions (code 252)."""
 
