@@ -116,8 +116,8 @@ class Child:
 
     def kill(self) -> None:
         """SIGKILL to its whole session, and reap it."""
-        if self._process is None:
-            return
+        if self._process is None or self._process.poll() is not None:
+            return  # reaped: its pid may be somebody else's by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
