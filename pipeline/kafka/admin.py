@@ -215,6 +215,7 @@ def _write_incarnation(settings: Settings, timeout_s: float) -> None:
         max_block_ms=int(timeout_s * 1000),
     )
     try:
-        producer.send(INCARNATION, value=str(uuid.uuid4()).encode()).get(timeout=timeout_s)
+        # Named, because the embedded broker makes a topic that a client asks about, with more partitions than ours.
+        producer.send(INCARNATION, partition=0, value=str(uuid.uuid4()).encode()).get(timeout=timeout_s)
     finally:
         producer.close(timeout=2)
