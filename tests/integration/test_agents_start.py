@@ -91,9 +91,9 @@ def test_a_row_that_clickhouse_refuses_does_not_take_its_batch_along(
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_worker_that_was_frozen_longer_than_the_session_comes_back(
-    kafka: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path
+    kafka_apache: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    settings = make_settings(kafka_brokers=kafka, clickhouse_url=clickhouse_url)
+    settings = make_settings(kafka_brokers=kafka_apache, clickhouse_url=clickhouse_url)
     second_folder = tmp_path / "second"
     second_folder.mkdir()
     with (

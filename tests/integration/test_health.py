@@ -127,8 +127,10 @@ def test_a_broker_that_lost_its_data_is_another_broker(make_settings: Callable[.
 
 
 @pytest.mark.timeout(120)
-def test_metrics_and_status_of_a_worker(kafka: str, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
-    settings = make_settings(kafka_brokers=kafka)
+def test_metrics_and_status_of_a_worker(
+    kafka_embedded: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = make_settings(kafka_brokers=kafka_embedded)
     with WorkerProcess("language", settings, tmp_path) as language:
         language.ready()
         producer = KafkaProducer(**client_options(settings), acks="all")
