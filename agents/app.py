@@ -16,6 +16,7 @@ import faust
 
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
+from agents.logs import configuration
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
@@ -130,7 +131,7 @@ def run(app: Any, control: Control, log_level: str, beat: Callable[[], None]) ->
     Raises the fatal error of a stage (BabelwatchError), or whatever crashed Faust: in both cases nothing that was not
     durable is acknowledged, and a supervisor should start the worker again.
     """
-    worker = _Worker(app, loglevel=logging.WARNING, logging_config=_logging(log_level), redirect_stdouts=False)
+    worker = _Worker(app, loglevel=logging.WARNING, logging_config=configuration(log_level), redirect_stdouts=False)
     worker.control = control
     worker.beat = beat
     worker.spinner = None
@@ -148,15 +149,3 @@ def run(app: Any, control: Control, log_level: str, beat: Callable[[], None]) ->
     else:
         if control.fatal is not None:
             raise control.fatal
-
-
-def _logging(level: str) -> dict[str, Any]:
-    """Return a logging configuration: one line per event on stderr, libraries only from warnings on."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": {name: {"level": level} for name in ("agents", "pipeline")},
-    }

@@ -1,6 +1,7 @@
 """Puts one worker together: waits for its services, builds its stage, serves its pages, runs it until it is told."""
 
 import logging
+import logging.config
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from agents import health
 from agents.app import attach, create_app, run
 from agents.control import Control
 from agents.identity import Identity
+from agents.logs import configuration
 from agents.membership import positions
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard, DeadLetterPolicy
@@ -26,9 +28,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     """
     from pipeline.kafka.admin import ensure_topics
 
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("kafka", "aiokafka", "faust", "mode"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.config.dictConfig(configuration(settings.log_level))
     control = Control(role)
     app = create_app(role, settings)
     identity = Identity(settings, control)

@@ -1,5 +1,6 @@
 """Continuity, progress, policies, backoff, dead letters: the agents' logic without Kafka."""
 
+import logging
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from agents.backoff import Backoff, RetryPolicy
 from agents.continuity import Continuity, Gap
 from agents.dead import CUT_HEADER, dead_letter, outgoing
 from agents.incoming import Incoming
+from agents.logs import Repeats
 from agents.policy import DeadLetterGuard, DeadLetterPolicy
 from agents.progress import Position, ProgressTracker
 from pipeline.errors import TooManyDeadLetters
@@ -176,3 +178,20 @@ class TestDeadLetters:
         assert back.origin == self.origin
         assert dict(record.headers)[CUT_HEADER] == b"1000"
         assert "trace" not in dict(record.headers)
+
+
+class TestLogs:
+    def test_a_library_that_repeats_itself_is_heard_once_in_ten_seconds(self) -> None:
+        now = [0.0]
+        repeats = Repeats(lambda: now[0])
+
+        def heard(name: str, text: str, *args: object) -> str | None:
+            record = logging.LogRecord(name, logging.ERROR, "", 1, text, args, None)
+            return record.getMessage() if repeats.filter(record) else None
+
+        assert heard("aiokafka", "cannot reach %s", 1) == "cannot reach 1"
+        assert heard("aiokafka", "cannot reach %s", 2) is None
+        assert heard("aiokafka", "something else") == "something else"
+        assert heard("agents.stage", "mine") == heard("agents.stage", "mine") == "mine"
+        now[0] = 10.0
+        assert heard("aiokafka", "cannot reach %s", 3) == "cannot reach 3 (1 more like this)"
