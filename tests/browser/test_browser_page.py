@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.store.client import connect
@@ -15,7 +15,7 @@ from pipeline.store.mentions import MentionStore
 from pipeline.store.migrations import migrate
 from schemas.events import BrandMatch
 from tests.browser.conftest import OpenPage
-from tests.browser.stage import dashboard, scored
+from tests.browser.stage import Dashboard, dashboard, scored
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded]
 
@@ -272,9 +272,15 @@ def test_the_page_says_how_old_its_data_is_and_recovers(open_page: OpenPage, tmp
             expect(page.locator("#fresh")).to_contain_text("live")
 
 
-def test_without_the_token_the_page_says_what_to_do(open_page: OpenPage) -> None:
-    page = open_page()
-    page.context.clear_cookies()
-    page = page.context.new_page()
-    page.goto(re.sub(r"/\?.*", "/", open_page().url))
-    expect(page.get_by_role("heading")).to_have_text("This page needs its token")
+def test_without_the_token_the_page_says_what_to_do(browser: Browser, page_server: Dashboard) -> None:
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(page_server.url)
+        expect(page.get_by_role("heading")).to_have_text("This page needs its token")
+        page.goto(page_server.address)
+        expect(page.locator("#kpi-mentions")).to_have_text("0")
+        page.goto(page_server.url)  # the browser remembers it
+        expect(page.locator("#kpi-mentions")).to_have_text("0")
+    finally:
+        context.close()
