@@ -1,14 +1,11 @@
 """``babelwatch demo``: everything on this machine, fed with the sample mentions."""
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import InputError
 from pipeline.settings import Settings, load_settings
 
@@ -37,23 +34,6 @@ class Line:
         if self._open:
             click.echo("", err=True)
         self._open = False
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set ``stop`` once; a second one interrupts whatever is going on."""
-
-    def first(_number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @click.command(
@@ -127,27 +107,32 @@ def _run(
         click.echo(text, err=True)
 
     stack = Stack(settings, fresh=fresh, say=say)
-    stop = threading.Event()
-    try:
-        stack.start()
-        with _signals(stop):
+    with StopSignals() as signals:
+        try:
+            stack.start()
             demo = Demo(stack, DemoOptions(seconds=seconds, rate=rate, seed=seed, scripted=scripted), watch)
-            click.echo(f"\n  Dashboard: {stack.dashboard_url}\n\n  Ctrl-C stops everything.\n")
-            demo.replay(stop)
-            interrupted = stop.is_set()
-            say("draining ...")
+            # The last five minutes: all that a new demo has.
+            click.echo(f"\n  Dashboard: {stack.dashboard_url}&window=300\n\n  Ctrl-C stops everything.\n")
+            signals.gentle()
+            demo.replay(signals.stop)
+            interrupted = signals.stop.is_set()
+            say("draining ... (Ctrl-C again stops at once)" if interrupted else "draining ...")
             undrained = stack.drain(INTERRUPTED_DRAIN_S if interrupted else DRAIN_S)
             for topic, number in undrained.items():
                 say(f"not drained: {number:,} messages in {topic}")
-            if report is None and interrupted:
-                return
-            result = demo.report(undrained, settle_s=0.0 if interrupted else 10.0)
-        for text in result.lines():
-            click.echo(text)
-        if report is not None:
-            result.write(report)
-            click.echo(f"report: {report}")
-        result.counts.require_accounted()
-    finally:
-        line.end()
-        stack.stop()
+            if report is not None or not interrupted:
+                result = demo.report(undrained, settle_s=0.0 if interrupted else 10.0)
+                for text in result.lines():
+                    click.echo(text)
+                if report is not None:
+                    result.write(report)
+                    click.echo(f"report: {report}")
+                result.counts.require_accounted()
+        except KeyboardInterrupt:
+            signals.ignore()
+            say("stopping by force")
+            stack.kill()
+            raise SystemExit(FORCED) from None
+        finally:
+            line.end()
+            stop(stack, signals)

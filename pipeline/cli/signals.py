@@ -3,9 +3,14 @@
 import signal
 import threading
 from types import FrameType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from pipeline.stack import Stack
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+FORCED: Final = 130
+"""Exit code of a stop by force."""
 
 
 class StopSignals:
@@ -40,3 +45,12 @@ class StopSignals:
         if not self._gentle or self.stop.is_set():
             raise KeyboardInterrupt
         self.stop.set()
+
+
+def stop(stack: "Stack", signals: StopSignals) -> None:
+    """Stop ``stack`` in order; another signal meanwhile ends everything by force, and the command with it."""
+    try:
+        stack.stop()
+    except KeyboardInterrupt:  # stack.stop() has ended everything by force
+        signals.ignore()
+        raise SystemExit(FORCED) from None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from pipeline.cli.signals import StopSignals
+from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import BrokerUnavailable, InputError
 from pipeline.settings import load_settings
 
@@ -17,7 +17,6 @@ STOP_AFTER_DRAIN_S: Final = 4.5
 STOP_S: Final = 9.5
 """A stop is over within 10 s. Where the broker is ours, half of that goes to the stages (what they do not finish is
 lost); otherwise the workers have all of it to finish and commit what they hold."""
-FORCED: Final = 130
 
 
 @click.command(
@@ -65,7 +64,7 @@ def command(fresh: bool, port: int | None) -> None:
             stack.kill()
             raise SystemExit(FORCED) from None
         finally:
-            _stop(stack, signals)
+            stop(stack, signals)
     if stack.failure is not None:
         raise stack.failure
     click.echo("stopped", err=True)
@@ -85,11 +84,3 @@ def _end(stack: "Stack") -> None:
         click.echo(f"cannot drain: {error}", err=True)
     for topic, count in stack.stop(STOP_AFTER_DRAIN_S).items():
         click.echo(f"not drained, lost with the embedded broker: {count:,} messages in {topic}", err=True)
-
-
-def _stop(stack: "Stack", signals: StopSignals) -> None:
-    try:
-        stack.stop()
-    except KeyboardInterrupt:  # stop() has ended everything by force
-        signals.ignore()
-        raise SystemExit(FORCED) from None

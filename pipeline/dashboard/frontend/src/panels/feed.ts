@@ -6,7 +6,8 @@ import { appendSafely, httpUrl, langAttribute } from "../safe-text";
 import { apiQuery, filters } from "../state";
 import { LABELS, type FeedChange, type FeedPage, type Label, type Mention } from "../types";
 
-const KEPT = 200;
+// A phone shows the feed below everything else: a short page there, with a button for more.
+const KEPT = matchMedia("(max-width: 820px)").matches ? 30 : 200;
 const LONG = 320;
 const UNSURE = 0.5;
 
