@@ -108,7 +108,8 @@ def test_bad_input_becomes_dead_letters_and_the_good_is_stored(
             reason: sum(r == reason for _, r in BAD.values()) for reason in sorted({r for _, r in BAD.values()})
         }
         assert language.page("/metrics")[1].count("babelwatch_dead_letters_total{") == len({r for _, r in BAD.values()})
-        assert all(worker.healthy() for worker in workers)
+        for worker in workers:
+            wait_until(f"{worker.role} is well\n{worker.log()}", worker.healthy, 30)
 
 
 def read_dead(settings: Settings, count: int) -> list[DeadLetter]:
