@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Most of the time of the tests is waiting for services, so more files at once than cores.
+TEST_WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help setup setup-dev setup-train frontend demo test lint format bench lock schemas clean
@@ -46,7 +48,7 @@ demo: setup ## Run everything on this machine with sample mentions: make demo AR
 	@$(BIN)/babelwatch demo $(ARGS)
 
 test: setup-dev ## Run the tests: make test ARGS="-k brands"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --durations 25 $(ARGS)
 
 lint: setup-dev ## Format check, lint (with the bandit rules), types
 	@$(BIN)/ruff format --check .
