@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import psutil
 import pytest
@@ -34,7 +35,7 @@ class DemoProcess:
             found = ADDRESS.search(self.text())
             if found:
                 base, _, query = found.group(1).partition("?")
-                return base.rstrip("/"), query.removeprefix("token=")
+                return base.rstrip("/"), parse_qs(query)["token"][0]
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
