@@ -36,11 +36,12 @@ def distinct_texts(count: int) -> list[str]:
             row = json.loads(line)
             by_language.setdefault(row["language"], []).append(row["text"])
     pools = [itertools.permutations(texts, 2) for texts in by_language.values()]
-    texts: list[str] = []
-    for first, second in itertools.chain.from_iterable(zip(*pools, strict=False)):
-        texts.append(f"{first[:70]} {second[:50]}")
+    texts: dict[str, None] = {}
+    for pair in itertools.chain.from_iterable(itertools.zip_longest(*pools)):
+        if pair is not None:
+            texts[f"{pair[0][:70]} {pair[1][:50]}"] = None
         if len(texts) == count:
-            return texts
+            return list(texts)
     raise SystemExit(f"the sample gives only {len(texts)} distinct pairs")
 
 
