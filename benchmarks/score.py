@@ -28,7 +28,7 @@ from pipeline.sentiment.text import PREFIX, normalise
 from pipeline.settings import PACKAGE, load_settings
 from schemas.events import LABELS
 
-CHUNK = 1 << 16
+CHUNK = 1 << 18
 WEIGHTS = PACKAGE.parents[1] / "shared" / "models" / "sentiment-en-baseline.fp16.safetensors"
 ARGMAX = range(len(LABELS))
 

@@ -14,8 +14,9 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.sentiment.lines import Format
 
-CHUNK_BYTES = 1 << 16
-"""Read at once: some hundred texts of a file, or whatever has arrived from a pipe, which is judged without waiting."""
+CHUNK_BYTES = 1 << 18
+"""Read at once: of a file a thousand texts or two, enough to fill batches of every length; of a pipe
+whatever has arrived, which is judged without waiting."""
 
 
 @contextlib.contextmanager

@@ -42,8 +42,15 @@ class SentimentModel(Protocol):
         """One judgement per text, in order. ``languages`` are BCP 47 tags, as many as texts.
 
         The same text gets the same judgement in every batch and in every process. Any string is accepted, the empty
-        one too. Safe to call from several threads (calls run one after the other).
+        one too. Safe to call from several threads (calls run one after the other). The same as :meth:`decide` of
+        :meth:`log_probabilities`.
         """
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
+        """The model's own log-probabilities (negative, neutral, positive) of each text, before any correction."""
+
+    def decide(self, values: Sequence[LogProbabilities], languages: Sequence[str]) -> list[Judgement]:
+        """The rule alone: it may differ by language, the inference does not, so the two can run side by side."""
 
 
 class Int8Model:
@@ -59,13 +66,19 @@ class Int8Model:
         self._lock = threading.Lock()
 
     def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:
-        """See :class:`SentimentModel`. This rule treats all languages alike."""
+        """See :class:`SentimentModel`."""
         if len(texts) != len(languages):
             raise ValueError(f"{len(texts)} texts but {len(languages)} languages")
-        return [self._rule.judge(self.name, values) for values in self.log_probabilities(texts)]
+        return self.decide(self.log_probabilities(texts), languages)
+
+    def decide(self, values: Sequence[LogProbabilities], languages: Sequence[str]) -> list[Judgement]:
+        """See :class:`SentimentModel`. This rule treats all languages alike."""
+        if len(values) != len(languages):
+            raise ValueError(f"{len(values)} texts but {len(languages)} languages")
+        return [self._rule.judge(self.name, one) for one in values]
 
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
-        """The model's own log-probabilities (negative, neutral, positive) of each text, before any correction."""
+        """See :class:`SentimentModel`."""
         normalised = [normalise(text) for text in texts]
         keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in normalised]
         with self._lock:
