@@ -13,6 +13,7 @@ from typing import Final, Self
 from pipeline.embedded.child import Child
 from pipeline.embedded.ports import LOOPBACK, free_port, require_free
 from pipeline.embedded.processes import listens
+from pipeline.embedded.service import EmbeddedService
 from pipeline.errors import EmbeddedServiceError
 
 START_S: Final = 15.0
@@ -20,37 +21,22 @@ _ATTEMPTS: Final = 5
 REMEDY: Final = "set KAFKA_BROKERS to a Kafka broker (host:9092)"
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(EmbeddedService):
     """A broker on a loopback port as a child process. Use as a context manager, or ``start`` and ``stop``."""
+
+    name = "the embedded broker"
 
     def __init__(self, data_dir: Path, port: int = 0) -> None:
         """``data_dir`` takes its log (``logs/broker.log``); port 0 takes a free one."""
+        super().__init__()
         self._log = Path(data_dir) / "logs" / "broker.log"
         self._wanted = port
-        self._child: Child | None = None
         self.port = port
 
     @property
     def address(self) -> str:
         """``127.0.0.1:PORT``."""
         return f"{LOOPBACK}:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Process id of the broker."""
-        return self.child.pid
-
-    @property
-    def child(self) -> Child:
-        """The process. Raises EmbeddedServiceError before the start."""
-        if self._child is None:
-            raise EmbeddedServiceError("the embedded broker was not started")
-        return self._child
-
-    @property
-    def started(self) -> bool:
-        """True from the start on."""
-        return self._child is not None
 
     def start(self) -> None:
         """Start it and return when it listens.

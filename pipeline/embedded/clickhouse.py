@@ -17,6 +17,7 @@ from pipeline.embedded.child import Child
 from pipeline.embedded.clickhouse_server import PASSWORD_VARIABLE
 from pipeline.embedded.ports import LOOPBACK, free_port, require_free
 from pipeline.embedded.processes import identity, is_running, listens
+from pipeline.embedded.service import EmbeddedService
 from pipeline.errors import EmbeddedServiceError
 
 START_S: Final = 60.0
@@ -28,11 +29,13 @@ _ATTEMPTS: Final = 3
 REMEDY: Final = "set CLICKHOUSE_URL to a ClickHouse server (clickhouse://user:password@host:9000/babelwatch)"
 
 
-class EmbeddedClickHouse:
+class EmbeddedClickHouse(EmbeddedService):
     """A server with its data in ``data_dir/clickhouse``. Use as a context manager, or ``start`` and ``stop``.
 
     Data lives on across restarts, and an acknowledged insert survives SIGKILL.
     """
+
+    name = "the embedded ClickHouse"
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class EmbeddedClickHouse:
         limits: config.Limits | None = None,
     ) -> None:
         """Ports: 0 takes a free one. Without ``password`` a random one is made for this run."""
+        super().__init__()
         data_dir = Path(data_dir).absolute()
         self.folder = data_dir / "clickhouse"
         self._logs = data_dir / "logs"
@@ -51,7 +55,6 @@ class EmbeddedClickHouse:
         self.tcp_port, self.http_port = tcp_port, http_port
         self._password = password or secrets.token_urlsafe(24)
         self._limits = limits or config.Limits.for_this_machine()
-        self._child: Child | None = None
 
     @property
     def url(self) -> str:
@@ -62,23 +65,6 @@ class EmbeddedClickHouse:
     def http_url(self) -> str:
         """``http://127.0.0.1:PORT``; ``/play`` there is ClickHouse's own page."""
         return f"http://{LOOPBACK}:{self.http_port}"
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server."""
-        return self.child.pid
-
-    @property
-    def child(self) -> Child:
-        """The process. Raises EmbeddedServiceError before the start."""
-        if self._child is None:
-            raise EmbeddedServiceError("the embedded ClickHouse was not started")
-        return self._child
-
-    @property
-    def started(self) -> bool:
-        """True from the start on."""
-        return self._child is not None
 
     def drop_data(self) -> None:
         """Remove everything it ever stored. Raises EmbeddedServiceError when a server still uses it, or it stays."""
