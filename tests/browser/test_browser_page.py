@@ -1,8 +1,6 @@
 """The page in a real browser, on a real ClickHouse: it moves, filters, pauses, and says when its data is old."""
 
-import os
 import re
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from pipeline.store.migrations import migrate
 from schemas.events import BrandMatch
 from tests.browser.conftest import OpenPage
 from tests.browser.stage import Dashboard, dashboard, scored
+from tests.freezing import frozen
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded]
 
@@ -257,15 +256,12 @@ def test_the_page_says_how_old_its_data_is_and_recovers(open_page: OpenPage, tmp
             # the browser logs each 503 as an error; that is what is tried here
             page = open_page(server=running, strict=False)
             expect(page.locator("#kpi-mentions")).to_have_text("1")
-            os.kill(server.pid, signal.SIGSTOP)
-            try:
+            with frozen(server.pid):
                 banner = page.locator("#banner")
                 expect(banner).to_contain_text("ClickHouse", timeout=30_000)
                 expect(banner).to_contain_text(re.compile(r"Data is \d+ seconds old"))
                 expect(page.locator("#fresh")).to_have_text("not live")
                 expect(page.locator("#kpi-mentions")).to_have_text("1")  # old numbers stay
-            finally:
-                os.kill(server.pid, signal.SIGCONT)
             expect(page.locator("#banner")).to_be_empty(timeout=30_000)
             own.write([scored("after")])
             expect(page.locator("#kpi-mentions")).to_have_text("2", timeout=30_000)

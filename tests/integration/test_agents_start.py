@@ -1,6 +1,5 @@
 """A worker that cannot start says what to do; one row that ClickHouse refuses; a worker that was frozen for a while."""
 
-import signal
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pipeline.kafka.topics import MENTIONS, SCORED
 from pipeline.settings import Settings
 from pipeline.store.client import connect
 from schemas.events import Mention, encode
+from tests.freezing import frozen
 from tests.integration.scored import scored
 from tests.integration.worker_process import WorkerProcess, counted, wait_until
 
@@ -116,14 +116,11 @@ def test_a_worker_that_was_frozen_longer_than_the_session_comes_back(
 
         send(0, 300)
         wait_until("the first are stored", lambda: stored() == 300, 60)
-        first.signal(signal.SIGSTOP)
-        try:
+        with frozen(first.pid):
             began = time.monotonic()
             send(300, 900)
             wait_until(f"the other one takes over\n{second.log()}", lambda: stored() == 900, 60)
             wait_until("the session timeout passes", lambda: time.monotonic() - began > 12, 20)
-        finally:
-            first.signal(signal.SIGCONT)
         send(900, 1200)
         wait_until(f"all are stored\n{first.log()}\n{second.log()}", lambda: stored() == 1200, 60)
         wait_until(f"it is a member again\n{first.log()}", first.healthy, 60)

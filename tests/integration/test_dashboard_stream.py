@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from pipeline.store.mentions import MentionStore
 from pipeline.store.migrations import migrate
 from pipeline.store.queries import View
 from tests.browser.stage import TOKEN, dashboard, scored
+from tests.freezing import frozen
 
 pytestmark = pytest.mark.embedded
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -177,8 +176,7 @@ async def test_a_stopped_clickhouse_is_a_503_and_a_tick_and_passes_by_itself(tmp
         with dashboard(server.url) as page:
             stream = page.url + "/api/v1/stream"
             await read_until(stream, lambda e: e.name == "tick" and e.data["ok"])
-            os.kill(server.pid, signal.SIGSTOP)
-            try:
+            with frozen(server.pid):
                 ticks = await read_until(stream, lambda e: e.name == "tick" and not e.data["ok"])
                 assert ticks[-1].data["as_of"] <= time.time()
                 assert "ClickHouse" in ticks[-1].data["reason"]
@@ -186,8 +184,6 @@ async def test_a_stopped_clickhouse_is_a_503_and_a_tick_and_passes_by_itself(tmp
                 assert answer.status_code == 503
                 assert answer.json()["code"] == "ClickHouseUnavailable"
                 assert "babelwatch:" not in answer.text, "no password in the reason"
-            finally:
-                os.kill(server.pid, signal.SIGCONT)
             await read_until(stream, lambda e: e.name == "tick" and e.data["ok"])
             answer = await get(page.url + "/api/v1/summary")
             assert answer.json()["mood"]["mentions"] == 1

@@ -3,8 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,20 +17,11 @@ from pipeline.kafka.topics import MENTIONS, SCORED
 from pipeline.settings import Settings
 from pipeline.store.client import connect
 from schemas.events import Mention, encode
+from tests.freezing import frozen
 from tests.integration.scored import scored
 from tests.integration.worker_process import WorkerProcess, wait_until
 
 LIMIT_S = 10
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Hold a process with SIGSTOP."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.slow
@@ -64,7 +54,7 @@ def test_health_fails_within_ten_seconds_and_recovers(make_settings: Callable[..
             send(200)
             wait_until("the first are stored", arrived, 30)
 
-            with stopped(clickhouse.pid):
+            with frozen(clickhouse.pid):
                 send(300)
                 wait_until("sink says 503", lambda: sink.page("/health")[0] == 503, LIMIT_S)
                 body = sink.page("/health")[1]
@@ -76,7 +66,7 @@ def test_health_fails_within_ten_seconds_and_recovers(make_settings: Callable[..
 
             # longer than the session timeout of 10 s: the broker may have thrown the members out
             began = time.monotonic()
-            with stopped(broker.pid):
+            with frozen(broker.pid):
                 for worker in (language, sink):
                     left = LIMIT_S - (time.monotonic() - began)
                     wait_until(f"{worker.role} says 503", lambda w=worker: w.page("/health")[0] == 503, left)  # type: ignore[misc]
@@ -107,7 +97,7 @@ def test_a_stop_while_the_broker_hangs_ends_all_the_same(
             for number in range(500):
                 producer.send(MENTIONS, value=encode(Mention(source="t", id=f"{number}", text="x", published_at=now)))
             producer.flush()
-            with stopped(broker.pid):
+            with frozen(broker.pid):
                 language.signal(signal.SIGTERM)
                 assert language.wait(20) in (0, 9)
 

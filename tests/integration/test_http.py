@@ -1,8 +1,6 @@
 """``POST /v1/mentions`` against a real broker: what is answered is what is in the topic."""
 
 import json
-import os
-import signal
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from pipeline.kafka.admin import ensure_topics
 from pipeline.settings import Settings
 from pipeline.sources.http import build_router
 from schemas.ids import mention_id
+from tests.freezing import frozen
 from tests.integration.topic_support import of_source
 
 TOKEN = "a test's token"
@@ -224,9 +223,8 @@ def test_a_broker_that_hangs_is_503_and_then_works_again(
         ensure_topics(settings)
         with client_of(settings) as client:
             assert client.post(PATH, json=mention(source, 1)).status_code == 202
-            os.kill(broker.pid, signal.SIGSTOP)
-            hung = client.post(PATH, json=[mention(source, 2), {}])
-            os.kill(broker.pid, signal.SIGCONT)
+            with frozen(broker.pid):
+                hung = client.post(PATH, json=[mention(source, 2), {}])
             assert hung.status_code == 503
             assert [r["status"] for r in hung.json()["results"]] == ["unconfirmed", "refused"]
             again = client.post(PATH, json=mention(source, 2))

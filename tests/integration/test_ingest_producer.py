@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.sources.producer import MentionProducer
 from schemas.events import EventError, Mention, MentionDeleted
 from schemas.ids import mention_id
+from tests.freezing import freeze, thaw
 from tests.integration.topic_support import of_source, records
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,11 +99,11 @@ def test_what_is_not_confirmed_is_said_and_arrives_when_the_broker_is_back(
     with MentionProducer(settings) as producer:
         producer.send(Mention(source=source, id="1", text="x", published_at=WHEN))
         producer.flush()
-        os.kill(own_broker.pid, signal.SIGSTOP)
+        freeze(own_broker.pid)
         producer.send(Mention(source=source, id="2", text="x", published_at=WHEN))
         with pytest.raises(BrokerUnavailable, match=f"{own_broker.address}.* 1 messages were not confirmed"):
             producer.flush(timeout_s=1.0)
-        os.kill(own_broker.pid, signal.SIGCONT)
+        thaw(own_broker.pid)
         producer.flush(timeout_s=60.0)
     assert len(of_source(settings, source)) == 2
 

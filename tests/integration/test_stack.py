@@ -24,6 +24,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.sources.producer import MentionProducer
 from pipeline.store.client import clear_errors, connect
 from schemas.events import Mention
+from tests.freezing import freeze
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
@@ -221,7 +222,7 @@ def test_a_second_interrupt_forces(up: Callable[..., Up]) -> None:
     one = up().ready()
     pids = one.run.processes
     for role in ("sentiment", "clickhouse"):  # neither drains nor ends by itself
-        os.kill(pids[role], signal.SIGSTOP)
+        freeze(pids[role])
     send(one.settings, 5)
     one.process.send_signal(signal.SIGINT)
     until("it drains", lambda: "draining" in one.said)
@@ -233,7 +234,7 @@ def test_a_second_interrupt_forces(up: Callable[..., Up]) -> None:
 def test_what_cannot_be_drained_is_said_by_topic(up: Callable[..., Up]) -> None:
     one = up().ready()
     pids = one.run.processes
-    os.kill(pids["sentiment"], signal.SIGSTOP)
+    freeze(pids["sentiment"])
     send(one.settings, 7)
     assert one.signal_and_wait() == 0
     assert "7 messages in mentions.detected" in one.said

@@ -96,6 +96,12 @@ class WorkerProcess:
         )
         return self
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.process is not None
+        return self.process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         assert self.process is not None

@@ -14,6 +14,7 @@ from pipeline.embedded.child import LOG_LIMIT, Child
 from pipeline.embedded.processes import identity
 from pipeline.embedded.supervisor import RestartPolicy, Supervisor, Watched
 from pipeline.errors import EmbeddedServiceError
+from tests.freezing import freeze
 
 PYTHON = sys.executable
 
@@ -85,7 +86,7 @@ def test_a_stopped_process_can_be_ended(tmp_path: Path) -> None:
     one = child(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
     one.start()
     until(lambda: "up" in one.last_words())
-    os.kill(one.pid, signal.SIGSTOP)
+    freeze(one.pid)
     assert one.stop(10)
 
 
