@@ -1,0 +1,38 @@
+"""``babelwatch model``: train, measure, export and show the sentiment model; each verb is a module, imported when used."""
+
+import importlib
+from typing import Final
+
+import click
+
+VERBS: Final[dict[str, str]] = {
+    "show": "Verify a model folder and print what it is",
+    "evaluate": "Measure a model on labelled texts, language by language",
+    "export": "From trained weights to a folder that is served",
+}
+"""Verb -> its line in the help. The module ``pipeline.cli.model.<verb>`` holds its ``command``."""
+
+
+class LazyVerbs(click.Group):
+    """A click group whose verbs are modules with a ``command``, so that --help imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table above."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and return its command, or None for an unknown name."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"pipeline.cli.model.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=LazyVerbs)
+def command() -> None:
+    """The sentiment model: train, measure, export, show."""

@@ -1,0 +1,31 @@
+"""``babelwatch model show``: verify a model folder and print what it is."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.sentiment.folder import ModelFolder
+from pipeline.settings import load_settings
+
+
+@click.command()
+@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+def command(model: Path | None) -> None:
+    """Verify a model folder and print what it is."""
+    from pipeline.sentiment.cache import embeddings_path
+
+    settings = load_settings(**({"model_path": model} if model else {}))
+    folder = ModelFolder(settings.model_path)
+    facts = folder.facts
+    embeddings = embeddings_path(settings.cache_dir)
+    size = sum(one.bytes for one in facts.files.values())
+    rows = {
+        "model": folder.version,
+        "folder": f"{folder.path} ({size / 1e6:.1f} MB, checksums right)",
+        "rule": f"{facts.rule}, prior {' / '.join(f'{share:.2f}' for share in facts.class_prior)}",
+        "reads": f"at most {facts.max_tokens} tokens",
+        "embeddings": f"{embeddings} ({'unpacked' if embeddings.exists() else 'not unpacked yet'})",
+        "from": facts.embeddings.package,
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<11} {value}")
