@@ -21,7 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("pipeline.cli.doctor", "Check connections, versions, disk and clocks; says what to do"),
     "migrate": ("pipeline.cli.migrate", "Create or upgrade the tables in ClickHouse"),
     "topics": ("pipeline.cli.topics", "Create the topics"),
-    "model": ("pipeline.cli.model", "The sentiment model: export, show"),
+    "model": ("pipeline.cli.model", "The sentiment model: train, measure, export, show"),
 }
 
 EPILOG = """\b

