@@ -1,8 +1,10 @@
-"""The events of the pipeline, version 1: typed, and decoded from JSON without trusting a byte of it.
+"""The events of the pipeline: typed, and decoded from JSON without trusting a byte of it.
 
 Three topics carry them: ``mentions`` (what sources send), ``mentions.detected`` and ``mentions.scored``. Every event
 names its ``type`` and ``version``. Consumers accept unknown fields and older versions, and refuse newer ones (the
-meaning of a newer version is not known here; such an event is a dead letter, not a guess).
+meaning of a newer version is not known here; such an event is a dead letter, not a guess). An event says the least
+version that can say it: a scored mention is version 2 only where a label is ``unsure``, so that nothing changes for
+consumers of version 1 until somebody switches abstention on.
 
 JSON Schema of each is generated into ``schemas/json`` by ``python -m schemas.json_schema``; ``schemas/examples`` has
 one of each.
@@ -15,10 +17,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 EVENT_VERSION: Final = 1
+"""What an event is written with, unless it says something newer."""
+NEWEST_VERSIONS: Final[dict[str, int]] = {"mention_scored": 2}
+"""Type -> newest version that this build reads, where it is not EVENT_VERSION: 2 knows the label ``unsure``."""
 
-Label = Literal["negative", "neutral", "positive"]
+Label = Literal["negative", "neutral", "positive", "unsure"]
+"""``unsure`` is no class: the model says nothing, because it would be wrong too often. Never counted as neutral."""
 LABELS: Final[tuple[Label, Label, Label]] = ("negative", "neutral", "positive")
-"""Order of every probability triple in the project."""
+"""The classes, in the order of every probability triple in the project."""
+UNSURE: Final[Label] = "unsure"
 
 MAX_REVISION: Final = 2**43 - 1
 """Milliseconds since 1970 fit (until the year 2248), so a source may use its own edit time as revision."""
@@ -101,7 +108,8 @@ class Judgement(Struct, frozen=True, kw_only=True):
     """One model's sentiment of one mention toward one target (``""`` is the whole text).
 
     ``log_probabilities`` are the model's own, before any correction, in the order of :data:`LABELS`; the three
-    probabilities and the label come out of them by ``rule``, so that a new correction needs no new inference.
+    probabilities and the label come out of them by ``rule``, so that a new correction needs no new inference. A label
+    of ``unsure`` keeps its probabilities: none of them was great enough.
     """
 
     target: str = ""
@@ -163,6 +171,16 @@ class AcceptedDeletion(Struct, kw_only=True):
     origin: Origin
 
 
+def scored_version(judgements: list[Judgement]) -> int:
+    """Version of a scored mention with these judgements: 2 when one is ``unsure``, which version 1 does not know."""
+    return 2 if any(judgement.label == UNSURE for judgement in judgements) else EVENT_VERSION
+
+
+def newest_version(event_type: str) -> int:
+    """Newest version of an event type that this build reads."""
+    return NEWEST_VERSIONS.get(event_type, EVENT_VERSION)
+
+
 SourceEvent = Mention | MentionDeleted
 DetectedEvent = DetectedMention | AcceptedDeletion
 ScoredEvent = ScoredMention | AcceptedDeletion
@@ -214,10 +232,11 @@ def decode(data: bytes, allowed: tuple[str, ...]) -> Struct:
         raise EventError("not_json", f"the value is not JSON: {error}") from None
     if envelope.type not in allowed:
         raise EventError("unknown_type", f"type {envelope.type[:40]!r} is not one of {', '.join(allowed)}")
-    if not 1 <= envelope.version <= EVENT_VERSION:
+    newest = newest_version(envelope.type)
+    if not 1 <= envelope.version <= newest:
         raise EventError(
             "unknown_version",
-            f"version {envelope.version} of {envelope.type!r}: this build reads 1 to {EVENT_VERSION}; upgrade the "
+            f"version {envelope.version} of {envelope.type!r}: this build reads 1 to {newest}; upgrade the "
             "workers before the producers, then replay the dead letters",
         )
     try:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.events import EVENT_TYPES, EVENT_VERSION
+from schemas.events import EVENT_TYPES, newest_version
 
 JSON_DIR: Final = Path(__file__).parent / "json"
 
@@ -25,11 +25,11 @@ def _text(name: str) -> str:
     cls = EVENT_TYPES[name]
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:babelwatch:v{EVENT_VERSION}:{name}",
+        "$id": f"urn:babelwatch:v{newest_version(name)}:{name}",
         **msgspec.json.schema(cls),
     }
     # `version` is an int for the type; which versions are read is decided before (events.decode).
-    schema["$defs"][cls.__name__]["properties"]["version"] |= {"minimum": 1, "maximum": EVENT_VERSION}
+    schema["$defs"][cls.__name__]["properties"]["version"] |= {"minimum": 1, "maximum": newest_version(name)}
     for definition in schema["$defs"].values():
         definition["description"] = inspect.cleandoc(definition.get("description", ""))
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.events import EVENT_TYPES, EventError, decode, encode
+from schemas.events import EVENT_TYPES, LABELS, EventError, ScoredMention, decode, encode, scored_version
 from schemas.ids import author_key, mention_id, text_hash
 from schemas.json_schema import JSON_DIR, generate
 
@@ -30,12 +30,15 @@ def test_the_committed_schemas_are_up_to_date() -> None:
 
 
 def test_there_is_an_example_of_each_event_and_of_nothing_else() -> None:
-    assert {path.stem for path in EXAMPLES.iterdir()} == set(EVENT_TYPES)
+    names = {path.stem for path in EXAMPLES.iterdir()}
+    assert names >= set(EVENT_TYPES)
+    assert {name.partition(".")[0] for name in names} == set(EVENT_TYPES), "a variant is TYPE.what.json"
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
-def test_an_example_is_valid_for_both(name: str) -> None:
-    facts = example(name)
+@pytest.mark.parametrize("variant", [*EVENT_TYPES, "mention_scored.unsure"])
+def test_an_example_is_valid_for_both(variant: str) -> None:
+    facts = example(variant)
+    name = variant.partition(".")[0]
     validator(name).validate(facts)
     event = decode(json.dumps(facts).encode(), (name,))
     assert type(event) is EVENT_TYPES[name]
@@ -44,6 +47,20 @@ def test_an_example_is_valid_for_both(name: str) -> None:
     assert written.keys() == facts.keys()
     validator(name).validate(written)
     assert decode(encode(event), (name,)) == event
+
+
+def test_only_a_scored_mention_of_version_2_is_unsure() -> None:
+    facts = example("mention_scored.unsure")
+    event = decode(json.dumps(facts).encode(), ("mention_scored",))
+    assert isinstance(event, ScoredMention)
+    assert (event.version, event.judgements[0].label) == (2, "unsure")
+    assert scored_version(event.judgements) == 2
+    sure = example("mention_scored")
+    assert sure["version"] == 1
+    assert sure["judgements"][0]["label"] in LABELS
+    assert validator("mention_scored").is_valid({**sure, "version": 2})
+    for name in set(EVENT_TYPES) - {"mention_scored"}:
+        assert not validator(name).is_valid({**example(name), "version": 2}), "their meaning has not changed"
 
 
 def test_the_examples_tell_one_story_with_real_ids() -> None:
@@ -77,6 +94,8 @@ BROKEN: list[tuple[str, str, Any]] = [
     ("mention_detected", "brands", [{"brand": "x", "start": -1, "end": 2}]),
     ("mention_scored", "judgements", []),
     ("mention_scored", "judgements", [{"target": ""}]),
+    ("mention_scored", "version", 3),
+    ("mention_scored", "judgements", [{**example("mention_scored")["judgements"][0], "label": "undecided"}]),
     ("deletion_accepted", "origin", {"incarnation": "i", "topic": "t", "partition": 0}),
 ]
 
