@@ -26,6 +26,7 @@ from schemas.events import (
     ScoredMention,
     decode,
     encode,
+    scored_version,
 )
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class SentimentStage:
                     results.append(dead_letter(message, event.origin, ROLE, "model_failed", error))
                 else:
                     carried = {name: getattr(event, name) for name in _CARRIED}
-                    scored = ScoredMention(**carried, judgements=[judgement])
+                    scored = ScoredMention(**carried, version=scored_version([judgement]), judgements=[judgement])
                     results.append(self._forward(message, event, encode(scored)))
         return results
 

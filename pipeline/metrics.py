@@ -34,6 +34,11 @@ SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the c
 SENTIMENT_TRUNCATED = Counter(
     "babelwatch_sentiment_truncated_total", "Texts longer than the model reads, judged by their beginning"
 )
+CLASS_MIX = Counter(
+    "babelwatch_class_mix_total",
+    "Languages each time the stream's class mix was frozen: used, or too_few texts for one",
+    ["outcome"],
+)
 MODEL_CACHE = Counter(
     "babelwatch_model_cache_total", "Starts by what the embeddings file was: hit, built, rebuilt", ["outcome"]
 )

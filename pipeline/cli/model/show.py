@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.sentiment.folder import ModelFolder
+from pipeline.sentiment.rule import RuleFacts
 from pipeline.settings import load_settings
 
 
@@ -22,10 +23,25 @@ def command(model: Path | None) -> None:
     rows = {
         "model": folder.version,
         "folder": f"{folder.path} ({size / 1e6:.1f} MB, checksums right)",
-        "rule": f"{facts.rule}, prior {' / '.join(f'{share:.2f}' for share in facts.class_prior)}",
+        "rule": _rule(facts.rule),
+        "abstention": _abstention(facts.rule),
         "reads": f"at most {facts.max_tokens} tokens",
         "embeddings": f"{embeddings} ({'unpacked' if embeddings.exists() else 'not unpacked yet'})",
         "from": facts.embeddings.package,
     }
     for name, value in rows.items():
         click.echo(f"{name:<11} {value}")
+
+
+def _rule(rule: RuleFacts) -> str:
+    prior = " / ".join(f"{share:.2f}" for share in rule.class_prior)
+    biases = f"biases of {len(rule.biases)} languages" if rule.biases else "no language biases"
+    return f"{rule.name}: prior {prior}, temperature {rule.temperature:g}, {biases}"
+
+
+def _abstention(rule: RuleFacts) -> str:
+    errors = sorted({point.error for point in rule.abstention})
+    if not errors:
+        return "none (--accept-error cannot be used)"
+    languages = len({point.language for point in rule.abstention})
+    return f"accepted errors {', '.join(f'{error:g}' for error in errors)}; thresholds of {languages} languages"

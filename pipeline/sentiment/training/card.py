@@ -113,13 +113,13 @@ def write_card(folder: ModelFolder) -> Path:
         if evaluation.model != folder.version:
             evaluation = None
     card = folder.path / CARD
-    prior = " / ".join(f"{share:.2f}" for share in folder.facts.class_prior)
+    prior = " / ".join(f"{share:.2f}" for share in folder.facts.rule.class_prior)
     text = _TEMPLATE.format(
         name=folder.facts.name,
         version=folder.version,
         embeddings=folder.facts.embeddings.package,
         max_tokens=folder.facts.max_tokens,
-        rule=folder.facts.rule,
+        rule=folder.facts.rule.name,
         prior=prior,
         measured=_measured(evaluation),
     )

