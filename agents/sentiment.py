@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+
 from agents.dead import dead_letter
 from agents.dead import outgoing as dead_outgoing
 from agents.incoming import Incoming
@@ -16,6 +18,7 @@ from agents.policy import DeadLetterGuard
 from pipeline.errors import ModelError
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.topics import SCORED
+from pipeline.sentiment.class_mix import MixTracker
 from pipeline.sentiment.model import SentimentModel
 from schemas.events import (
     AcceptedDeletion,
@@ -58,8 +61,11 @@ class SentimentStage:
         outbox: Outbox,
         guard: DeadLetterGuard,
         policy: ModelFailurePolicy | None = None,
+        mixes: MixTracker | None = None,
     ) -> None:
+        """``mixes`` switches the stream's own class mix on; each worker has that of its own partitions."""
         self._model = model
+        self._mixes = mixes
         self._incarnation = incarnation
         self._outbox = outbox
         self._guard = guard
@@ -77,7 +83,13 @@ class SentimentStage:
         """Return one result per message, in order: records of one key stay in order."""
         events = [self._decode(message) for message in batch]
         mentions = [event for event in events if isinstance(event, DetectedMention)]
-        judged = iter(self.judge([m.text for m in mentions], [m.language.tag for m in mentions]))
+        judged = iter(
+            self.judge(
+                [m.text for m in mentions],
+                [m.language.tag for m in mentions],
+                [m.received_at.timestamp() for m in mentions],
+            )
+        )
         results: list[Outgoing | DeadLetter] = []
         for message, event in zip(batch, events, strict=True):
             if isinstance(event, EventError):
@@ -96,24 +108,40 @@ class SentimentStage:
                     results.append(self._forward(message, event, encode(scored)))
         return results
 
-    def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement | Exception]:
+    def judge(
+        self, texts: Sequence[str], languages: Sequence[str], received_s: Sequence[float]
+    ) -> list[Judgement | Exception]:
         """Return a judgement per text, or the exception of a text that makes the model fail by itself.
 
+        ``received_s`` (Unix seconds) decides under which class mix a text falls, where that is switched on.
         Raises ModelError when the model fails for the canary as well.
         """
         if not texts:
             return []
         try:
-            return list(self._checked(texts, languages))
+            return list(self._checked(texts, languages, received_s))
         except Exception as error:
             if len(texts) == 1:
                 self._blame_the_text(error)
                 return [error]
         middle = len(texts) // 2
-        return self.judge(texts[:middle], languages[:middle]) + self.judge(texts[middle:], languages[middle:])
+        first = self.judge(texts[:middle], languages[:middle], received_s[:middle])
+        return first + self.judge(texts[middle:], languages[middle:], received_s[middle:])
 
-    def _checked(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:
-        judgements = self._model.judge(texts, languages)
+    def _checked(
+        self, texts: Sequence[str], languages: Sequence[str], received_s: Sequence[float] = ()
+    ) -> list[Judgement]:
+        if self._mixes is None or not received_s:
+            return self._finite(texts, self._model.judge(texts, languages))
+        values = self._model.log_probabilities(texts)
+        plain = self._finite(texts, self._model.decide(values, languages))
+        judgements = self._model.decide(values, languages, [self._mixes.mix(at) for at in received_s])
+        posteriors = np.array([(one.negative, one.neutral, one.positive) for one in plain])
+        self._mixes.observe(received_s, languages, posteriors)
+        return judgements
+
+    @staticmethod
+    def _finite(texts: Sequence[str], judgements: list[Judgement]) -> list[Judgement]:
         if len(judgements) != len(texts):
             raise ValueError(f"the model gave {len(judgements)} judgements for {len(texts)} texts")
         for judgement in judgements:

@@ -85,11 +85,13 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
 
 def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
     from agents.sentiment import SentimentStage
+    from pipeline.sentiment.class_mix import MixTracker
     from pipeline.sentiment.model import load_model
 
     model = load_model(settings)
     guard = DeadLetterGuard(control.role, DeadLetterPolicy())
-    stage = SentimentStage(model, incarnation, Outbox(app, control), guard)
+    mixes = MixTracker() if settings.class_mix == "on" else None
+    stage = SentimentStage(model, incarnation, Outbox(app, control), guard, mixes=mixes)
     attach(
         app,
         settings,
@@ -99,7 +101,7 @@ def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str,
         messages=settings.batch_messages,
         within_s=settings.batch_within_s,
     )
-    monitor.extra |= {"model": model.name, "rule": model.rule}
+    monitor.extra |= {"model": model.name, "rule": model.rule, "class_mix": settings.class_mix}
 
 
 def _sink(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
