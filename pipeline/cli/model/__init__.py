@@ -6,8 +6,10 @@ from typing import Final
 import click
 
 VERBS: Final[dict[str, str]] = {
+    "train": "From a configuration file to trained weights",
     "show": "Verify a model folder and print what it is",
     "evaluate": "Measure a model on labelled texts, language by language",
+    "check": "Behavioural tests: negation, sarcasm, capitals, romanised text, by language",
     "export": "From trained weights to a folder that is served",
 }
 """Verb -> its line in the help. The module ``pipeline.cli.model.<verb>`` holds its ``command``."""

