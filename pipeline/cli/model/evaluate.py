@@ -1,51 +1,171 @@
-"""``babelwatch model evaluate``: a model on labelled texts, language by language."""
+"""``babelwatch model evaluate``: a model on labelled texts, language by language, with how sure that is."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.model.shared import SHARED
-from pipeline.sentiment.folder import ModelFolder
+from pipeline.errors import InputError
 from pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from pipeline.sentiment.measure.data import LabelledData
+    from pipeline.sentiment.measure.judging import Detect, Judged
+    from pipeline.sentiment.measure.results import Evaluation
+
+UMSAB = SHARED / "data" / "umsab"
 
 
 @click.command()
 @click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+@click.option("--against", type=click.Path(path_type=Path), help="Another model folder, judged on the same texts.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    default=SHARED / "data" / "umsab",
     help="Folder with <language>/<split>_text.txt and _labels.txt (0 negative, 1 neutral, 2 positive).",
 )
-@click.option("--split", default="val", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--write", is_flag=True, help="Write evaluation.json and the model card into the model folder.")
-def command(model: Path | None, data: Path, split: str, as_json: bool, write: bool) -> None:
-    """Macro-F1 per language on a labelled set, with and without the decision rule. Needs no extra."""
+@click.option("--split", default="val", show_default=True, help="Of --data.")
+@click.option(
+    "--file", "files", type=click.Path(path_type=Path), multiple=True, help="TSV, CSV or JSONL instead; repeatable."
+)
+@click.option("--text-column", default="text", show_default=True, help="Name, key, or number without a header.")
+@click.option("--label-column", default="label", show_default=True)
+@click.option("--language-column", help="Column of the language (BCP 47), or --language for all rows.")
+@click.option("--language", help="BCP 47 tag of all rows of --file.")
+@click.option("--labels", default="", help="What other labels mean: neg=negative,0=neutral,mixed=skip.")
+@click.option(
+    "--mean",
+    "means",
+    multiple=True,
+    metavar="LANGUAGES",
+    help="Mean over ar,fr,...; repeatable. Default: all but English.",
+)
+@click.option("--detect", is_flag=True, help="Tell the rule the detected language of each text, as the pipeline does.")
+@click.option(
+    "--resamples", type=click.IntRange(100, 100_000), default=2000, show_default=True, help="Of the bootstrap."
+)
+@click.option("--seed", type=click.IntRange(0), default=20240, show_default=True)
+@click.option("--details", is_flag=True, help="Each label, and the confusion tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Folder for report.html and PNGs.")
+@click.option("--write", is_flag=True, help="Write evaluation.json and the card into the model folder.")
+def command(
+    model: Path | None,
+    against: Path | None,
+    data: Path | None,
+    split: str,
+    files: tuple[Path, ...],
+    text_column: str,
+    label_column: str,
+    language_column: str | None,
+    language: str | None,
+    labels: str,
+    means: tuple[str, ...],
+    detect: bool,
+    resamples: int,
+    seed: int,
+    details: bool,
+    as_json: bool,
+    report: Path | None,
+    write: bool,
+) -> None:
+    """How good a model is in each language, and how sure that is: macro-F1, recall and calibration error with 95%
+    intervals, with and without the decision rule. Needs no extra (--report needs `report`).
+
+    \b
+    babelwatch model evaluate --data umsab --report report/
+    babelwatch model evaluate --file mine.csv --language-column lang --labels pos=positive,neg=negative
+    babelwatch model evaluate --data umsab --model new/ --against old/
+    """
     import msgspec
-    from rich.console import Console
-    from rich.table import Table
 
-    from pipeline.cli.terminal import unpacking
-    from pipeline.sentiment.evaluation import FILE, evaluate
+    from pipeline.sentiment.measure.comparison import compare
+    from pipeline.sentiment.measure.data import read_umsab
+    from pipeline.sentiment.measure.evaluation import Options, measured
+    from pipeline.sentiment.measure.files import Columns, parse_labels, read_files
+    from pipeline.sentiment.measure.results import encode
+
+    if files and data is not None:
+        raise InputError("--data and --file: give one of them")
+    if report is not None:
+        from pipeline.sentiment.measure.report import prepare
+
+        prepare(report)
+    if files:
+        columns = Columns(text_column, label_column, language_column, language, parse_labels(labels))
+        labelled = read_files(files, columns)
+    else:
+        labelled = read_umsab(data or UMSAB, split)
+    options = Options(resamples, seed, tuple(tuple(filter(None, one.replace(" ", "").split(","))) for one in means))
+    finder = _detector() if detect else None
+    name, rule, judged = _judge(model, labelled, finder)
+    found = measured(name, rule, labelled, judged, options, detect)
+    if against is not None:
+        name, rule, others = _judge(against, labelled, finder)
+        theirs = measured(name, rule, labelled, others, options, detect)
+        found = msgspec.structs.replace(found, against=compare(judged, others, found, theirs, options))
+    if write:
+        _write(model, msgspec.structs.replace(found, against=None))
+    if report is not None:
+        _report(found, report)
+    if as_json:
+        click.echo(encode(found).decode(), nl=False)
+    else:
+        _show(found, details)
+
+
+def _detector() -> "Detect":
+    from pipeline.language import LanguageDetector
+
+    detector = LanguageDetector(load_settings().language_min_confidence)
+    return lambda text: detector.detect(text).tag
+
+
+def _judge(model: Path | None, labelled: "LabelledData", detect: "Detect | None") -> "tuple[str, str, list[Judged]]":
+    """Name, rule and verdicts of a model, which is let go of afterwards: two need no more memory than one.
+
+    Abstention is off: the question is what the rule says, and the report shows the error over coverage.
+    """
+    from pipeline.cli.terminal import counting, unpacking
+    from pipeline.sentiment.measure.judging import judge
     from pipeline.sentiment.model import load_model
-    from pipeline.sentiment.training.card import write_card
 
-    settings = load_settings(**({"model_path": model} if model else {}))
+    settings = load_settings(accept_error=None, **({"model_path": model} if model else {}))
     with unpacking() as progress:
         loaded = load_model(settings, progress)
-    found = evaluate(loaded, data, split)
-    encoded = msgspec.json.format(msgspec.json.encode(found), indent=2)
-    if write:
-        (settings.model_path / FILE).write_bytes(encoded + b"\n")
-        click.echo(f"written: {write_card(ModelFolder(settings.model_path))}", err=True)
-    if as_json:
-        click.echo(encoded.decode())
-        return
-    table = Table(title=f"{found.model} on {found.data}: macro-F1 x 100", title_justify="left")
-    for name in ("language", "texts", "argmax", found.rule):
-        table.add_column(name, justify="left" if name == "language" else "right")
-    for one in found.languages:
-        table.add_row(one.language, str(one.texts), f"{one.argmax:.1f}", f"{one.rule:.1f}")
-    table.add_row("mean without english", "", f"{found.mean('argmax'):.1f}", f"{found.mean('rule'):.1f}")
-    Console().print(table)
+    total = sum(len(one.texts) for one in labelled.sets)
+    with counting(f"of {total:,} texts judged by {loaded.name}", total) as show:
+        return loaded.name, loaded.rule, judge(loaded, labelled, lambda done, _total: show(done, done), detect)
+
+
+def _write(model: Path | None, found: "Evaluation") -> None:
+    from pipeline.sentiment.folder import ModelFolder
+    from pipeline.sentiment.measure.results import FILE, encode
+    from pipeline.sentiment.training.card import write_card
+
+    folder = model or load_settings().model_path
+    (folder / FILE).write_bytes(encode(found))
+    click.echo(f"written: {write_card(ModelFolder(folder))}", err=True)
+
+
+def _report(found: "Evaluation", folder: Path) -> None:
+    from pipeline.cli.terminal import counting
+    from pipeline.sentiment.measure.report import figures, write_report
+
+    total = len(figures(found))
+    with counting(f"of {total} figures drawn", total) as show:
+        path = write_report(found, folder, lambda done, _total: show(done, done))
+    click.echo(f"written: {path}", err=True)
+
+
+def _show(found: "Evaluation", details: bool) -> None:
+    from rich.console import Console
+
+    from pipeline.sentiment.measure import tables
+
+    console = Console()
+    console.print(tables.summary(found))
+    if details:
+        for table in tables.details(found):
+            console.print(table)

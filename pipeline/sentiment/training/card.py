@@ -79,8 +79,8 @@ def _measured(evaluation: Evaluation | None) -> str:
         [
             f"Macro-F1 x 100 on {evaluation.data} (class-balanced tweets, repository `cardiffnlp/xlm-t`), by",
             "`babelwatch model evaluate`, with the shipped int8 graph and the serving code. Val was looked at while",
-            "the project was made; nothing was chosen per language on it. In brackets the 95% interval; the calibration",
-            "error is debiased (Kumar et al. 2019), of the rule's probabilities.",
+            "the project was made; nothing was chosen per language on it. In brackets the 95% interval; the",
+            "calibration error is debiased (Kumar et al. 2019), of the rule's probabilities.",
             "",
             "| language | texts | argmax | with the rule | recall | calibration error | given, % neg / neu / pos |",
             "|---|---|---|---|---|---|---|",
@@ -93,10 +93,11 @@ def _measured(evaluation: Evaluation | None) -> str:
 def _row(name: str, one: LanguageResult | MeanResult) -> str:
     argmax, rule, recall = (_points(value) for value in (one.argmax.macro_f1, one.rule.macro_f1, one.rule.macro_recall))
     error = one.rule.calibration
-    language = isinstance(one, LanguageResult)
-    given = " / ".join(f"{100 * share:.0f}" for share in one.rule.given) if language else ""
+    texts, given = "", ""
+    if isinstance(one, LanguageResult):
+        texts, given = str(one.texts), " / ".join(f"{100 * share:.0f}" for share in one.rule.given)
     return (
-        f"| {name} | {one.texts if language else ''} | {argmax} | **{rule}** | {recall} | "
+        f"| {name} | {texts} | {argmax} | **{rule}** | {recall} | "
         f"{error.value:.2f} ({error.low:.2f} to {error.high:.2f}) | {given} |"
     )
 
