@@ -111,7 +111,7 @@ def build_api(
         filters: Filters,
         limit: Annotated[int, Query(ge=1, le=q.MAX_MENTIONS)] = 50,
         cursor: Annotated[str, Query(max_length=100, description="`next` of an earlier answer")] = "",
-        label: Annotated[Literal["", "negative", "neutral", "positive"], Query()] = "",
+        label: Annotated[Literal["", "negative", "neutral", "positive", "unsure"], Query()] = "",
     ) -> models.Mentions:
         """Newest mentions of the window by their own time; the text in segments, those that name a brand marked."""
         now = clock()

@@ -10,6 +10,7 @@ from pipeline.dashboard import models as m
 from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.statistics import FEW, net_sentiment, wilson
 from pipeline.store import queries as q
+from schemas.events import UNSURE
 
 
 def span(view: q.View, period: q.Period) -> m.Span:
@@ -24,27 +25,30 @@ def share(successes: int, total: int) -> m.Share:
 
 
 def mood(counts: q.Counts) -> m.Mood:
-    """Counts with shares, net sentiment and their intervals."""
-    n = counts.mentions
+    """Counts with shares, net sentiment and their intervals, which are of the judged mentions alone."""
+    n, judged = counts.mentions, counts.judged
     if n <= 0:
         return m.Mood(few=True)
-    net = net_sentiment(counts.negative, counts.neutral, counts.positive)
-    return m.Mood(
+    found = m.Mood(
         mentions=n,
         negative=counts.negative,
         neutral=counts.neutral,
         positive=counts.positive,
-        negative_share=share(counts.negative, n),
-        neutral_share=share(counts.neutral, n),
-        positive_share=share(counts.positive, n),
-        net=round(net.value, 4),
-        net_low=round(net.low, 4),
-        net_high=round(net.high, 4),
-        few=n < FEW,
-        confidence=round(counts.confidence / n / 1000, 4),
+        unsure=counts.unsure,
+        judged=judged,
+        coverage=round(judged / n, 4),
+        few=judged < FEW,
         language_confidence=round(counts.language_confidence / n / 1000, 4),
         reach=counts.reach,
     )
+    if judged:
+        net = net_sentiment(counts.negative, counts.neutral, counts.positive)
+        found.negative_share = share(counts.negative, judged)
+        found.neutral_share = share(counts.neutral, judged)
+        found.positive_share = share(counts.positive, judged)
+        found.net, found.net_low, found.net_high = round(net.value, 4), round(net.low, 4), round(net.high, 4)
+        found.confidence = round(counts.confidence / judged / 1000, 4)
+    return found
 
 
 def summary(
@@ -87,7 +91,7 @@ def series(
     last = int(now)
     for row in rows:
         found[row.key][row.slot] = row
-        totals[row.key] += row.negative + row.neutral + row.positive
+        totals[row.key] += row.negative + row.neutral + row.positive + row.unsure
         last = max(last, row.slot)
     slots = list(range(period.start // period.step * period.step, min(last + 1, period.end), period.step))
     shown = [key for key, _ in sorted(totals.items(), key=lambda item: (-item[1], item[0]))][:limit]
@@ -103,6 +107,7 @@ def series(
                 negative=[cell.negative for cell in cells],
                 neutral=[cell.neutral for cell in cells],
                 positive=[cell.positive for cell in cells],
+                unsure=[cell.unsure for cell in cells],
             )
         )
     others = sum(count for key, count in totals.items() if key not in shown)
@@ -194,7 +199,7 @@ def mention(row: q.FeedRow) -> m.MentionItem:
         segments=segments(row.text, row.matches),
         truncated=row.text_chars > len(row.text),
         label=row.label,  # type: ignore[arg-type]
-        probability=chances[row.label] / 1000,
+        probability=chances.get(row.label, max(chances.values())) / 1000,
         negative=row.negative / 1000,
         neutral=row.neutral / 1000,
         positive=row.positive / 1000,
@@ -208,7 +213,9 @@ def mention(row: q.FeedRow) -> m.MentionItem:
 
 
 def agreement(verdicts: Iterable[q.SampleVerdict], gold: Mapping[str, Gold]) -> m.Agreement:
-    """Compare with the gold labels, by gold language. A text that was replayed counts once, by its commonest label."""
+    """Compare with the gold labels, by gold language. A text that was replayed counts once, by its commonest label; one
+    that is unsure neither agrees nor disagrees.
+    """
     labels: dict[str, Counter[str]] = defaultdict(Counter)
     tags: dict[str, Counter[str]] = defaultdict(Counter)
     for verdict in verdicts:
@@ -220,23 +227,27 @@ def agreement(verdicts: Iterable[q.SampleVerdict], gold: Mapping[str, Gold]) -> 
         by_language[gold[key].language].append(key)
     rows = []
     for tag, keys in by_language.items():
-        agree = sum(_commonest(labels[key]) == gold[key].label for key in keys)
+        found = {key: _commonest(labels[key]) for key in keys}
+        agree = sum(label == gold[key].label for key, label in found.items())
+        unsure = sum(label == UNSURE for label in found.values())
         rows.append(
             m.AgreementRow(
                 language=tag,
                 texts=len(keys),
+                unsure=unsure,
                 agree=agree,
-                agreement=share(agree, len(keys)),
+                agreement=share(agree, len(keys) - unsure) if len(keys) > unsure else None,
                 language_agree=sum(_commonest(tags[key]) == gold[key].language for key in keys),
                 mentions=sum(sum(labels[key].values()) for key in keys),
             )
         )
     rows.sort(key=lambda row: (-row.texts, row.language))
-    texts, agree = sum(row.texts for row in rows), sum(row.agree for row in rows)
+    texts, agree, doubtful = (sum(getattr(row, name) for row in rows) for name in ("texts", "agree", "unsure"))
     return m.Agreement(
         texts=texts,
+        unsure=doubtful,
         agree=agree,
-        agreement=share(agree, texts) if texts else None,
+        agreement=share(agree, texts - doubtful) if texts > doubtful else None,
         languages=rows,
         sample_texts=len(gold),
     )

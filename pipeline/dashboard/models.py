@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-LabelName = Literal["negative", "neutral", "positive"]
+LabelName = Literal["negative", "neutral", "positive", "unsure"]
 
 
 class Share(BaseModel):
@@ -17,19 +17,28 @@ class Share(BaseModel):
 
 
 class Mood(BaseModel):
-    """Mentions by sentiment, and how sure the numbers are. Shares and net sentiment are null without mentions."""
+    """Mentions by sentiment, and how sure the numbers are.
+
+    Where an error is accepted (`--accept-error`), some mentions are `unsure`: they are in `mentions`, in no share and
+    not in net sentiment. Shares and net sentiment are null where nothing was judged.
+    """
 
     mentions: int = 0
     negative: int = 0
     neutral: int = 0
     positive: int = 0
+    unsure: int = Field(default=0, description="mentions without a label, because it would be wrong too often")
+    judged: int = Field(default=0, description="mentions with a label: what the shares are of")
+    coverage: float | None = Field(default=None, description="judged by mentions; null without mentions")
     negative_share: Share | None = None
     neutral_share: Share | None = None
     positive_share: Share | None = None
     net: float | None = Field(default=None, description="share positive minus share negative")
     net_low: float | None = Field(default=None, description="lower end of the 95% interval")
     net_high: float | None = None
-    few: bool = Field(default=False, description="so few mentions that the interval matters more than the number")
+    few: bool = Field(
+        default=False, description="so few judged mentions that the interval matters more than the number"
+    )
     confidence: float | None = Field(default=None, description="mean probability of the chosen label")
     language_confidence: float | None = Field(default=None, description="mean probability of the detected language")
     reach: int = 0
@@ -73,6 +82,7 @@ class Line(BaseModel):
     negative: list[int]
     neutral: list[int]
     positive: list[int]
+    unsure: list[int]
 
 
 class Series(BaseModel):
@@ -139,7 +149,7 @@ class MentionItem(BaseModel):
     segments: list[Segment]
     truncated: bool = Field(description="the text is longer than what is shown here")
     label: LabelName
-    probability: float = Field(description="of the label")
+    probability: float = Field(description="of the label; where it is unsure, the greatest of the three")
     negative: float
     neutral: float
     positive: float
@@ -163,8 +173,9 @@ class AgreementRow(BaseModel):
 
     language: str
     texts: int
+    unsure: int = Field(default=0, description="of the texts; they neither agree nor disagree")
     agree: int
-    agreement: Share
+    agreement: Share | None = Field(description="of the judged texts; null without any")
     language_agree: int
     mentions: int
 
@@ -173,6 +184,7 @@ class Agreement(BaseModel):
     """Demo mode: how often the pipeline's label is the one that the authors of the sample gave."""
 
     texts: int
+    unsure: int = 0
     agree: int
     agreement: Share | None
     languages: list[AgreementRow]

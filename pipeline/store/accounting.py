@@ -26,13 +26,16 @@ def stored_ids(client: Client, incarnation: str) -> int:
 
 @dataclass(frozen=True)
 class LanguageCount:
-    """Mentions of one language by label, without deleted ones. ``confidence``: mean probability of the label, 0..1."""
+    """Mentions of one language by label, without deleted ones. ``confidence``: mean probability of the label, 0..1, of
+    those that have one (0 when all are unsure).
+    """
 
     language: str
     mentions: int
     negative: int
     neutral: int
     positive: int
+    unsure: int
     confidence: float
 
 
@@ -41,8 +44,10 @@ def by_language(client: Client, incarnation: str | None = None) -> list[Language
     where = "" if incarnation is None else " AND incarnation = %(i)s"
     with clear_errors(client):
         rows = client.execute(
-            "SELECT language, count() AS n, countIf(label = 'negative'), countIf(label = 'neutral'), "  # noqa: S608
-            "countIf(label = 'positive'), avg(greatest(negative, neutral, positive)) / 1000 "
+            "WITH label IN ('negative', 'neutral', 'positive') AS judged "  # noqa: S608
+            "SELECT language, count() AS n, countIf(label = 'negative'), countIf(label = 'neutral'), "
+            "countIf(label = 'positive'), countIf(NOT judged), "
+            "ifNotFinite(avgIf(greatest(negative, neutral, positive), judged) / 1000, 0) "
             f"FROM mentions FINAL WHERE is_deleted = 0{where} GROUP BY language ORDER BY n DESC, language",
             {"i": incarnation or ""},
         )

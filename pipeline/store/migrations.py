@@ -5,7 +5,8 @@ each statement is idempotent (IF [NOT] EXISTS; a test holds every file to it), a
 last statement. Two that run side by side, or one after a crash, do the same again without effect.
 
 A file may use, in double braces: ``table NAME``, ``on_cluster``, ``replacing VERSION`` (the engine), ``dedup_window``
-(name of the setting), ``distributed NAME by EXPRESSION`` (a whole statement, empty on one node).
+(name of the setting), ``distributed NAME by EXPRESSION`` and ``alter_distributed NAME by CHANGE`` (whole statements,
+empty on one node: a Distributed table has columns of its own, which a change must reach as well).
 """
 
 import hashlib
@@ -95,9 +96,12 @@ class _Tokens:
             # {uuid}, {shard} and {replica} are macros that the server fills in.
             replicated = f"ReplicatedReplacingMergeTree('/clickhouse/tables/{{uuid}}/{{shard}}', '{{replica}}', {rest})"
             return replicated if self._cluster else f"ReplacingMergeTree({rest})"
-        distributed = re.fullmatch(r"(\w+) by (.+)", rest, re.DOTALL)
+        distributed = re.fullmatch(r"(\w+) by\s+(.+)", rest, re.DOTALL)
         if kind == "distributed" and distributed:
             return self._distributed(distributed[1], distributed[2]) if self._cluster else ""
+        if kind == "alter_distributed" and distributed:
+            altered = f"ALTER TABLE {self._database}.{distributed[1]} {self._on_cluster}\n{distributed[2]}"
+            return altered if self._cluster else ""
         raise MigrationError(f"the renderer of migrations does not know {match[0]!r}")
 
     def _distributed(self, name: str, key: str) -> str:

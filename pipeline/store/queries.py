@@ -68,7 +68,10 @@ class Period:
 
 @dataclass(frozen=True)
 class Counts:
-    """Sums of rollup rows. ``confidence`` and ``language_confidence`` are sums of per mille."""
+    """Sums of rollup rows. ``mentions`` counts the unsure ones too, the shares of labels do not.
+
+    ``confidence`` (of those with a label) and ``language_confidence`` (of all) are sums of per mille.
+    """
 
     mentions: int = 0
     negative: int = 0
@@ -77,6 +80,12 @@ class Counts:
     confidence: int = 0
     language_confidence: int = 0
     reach: int = 0
+    unsure: int = 0
+
+    @property
+    def judged(self) -> int:
+        """Mentions with a label."""
+        return self.negative + self.neutral + self.positive
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(a + b for a, b in zip(self.astuple(), other.astuple(), strict=True)))
@@ -91,6 +100,7 @@ class Counts:
             self.confidence,
             self.language_confidence,
             self.reach,
+            self.unsure,
         )
 
 
@@ -117,6 +127,7 @@ class SlotCounts:
     negative: int
     neutral: int
     positive: int
+    unsure: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,9 +196,13 @@ def _parameters(view: View, span: Period) -> dict[str, Any]:
     }
 
 
-_SUMS = """
+_JUDGED: Final = "label IN ('negative', 'neutral', 'positive')"
+"""Instead of `label != 'unsure'`: a table that has not been migrated to 0004 does not know that word."""
+
+_SUMS = f"""
     sum(mentions) AS n, sumIf(mentions, label = 'negative'), sumIf(mentions, label = 'neutral'),
-    sumIf(mentions, label = 'positive'), sum(confidence_sum), sum(language_confidence_sum), sum(reach_sum)"""
+    sumIf(mentions, label = 'positive'), sumIf(confidence_sum, {_JUDGED}), sum(language_confidence_sum),
+    sum(reach_sum), sumIf(mentions, NOT {_JUDGED})"""
 
 
 def _pairs(client: Executes, view: View, span: Period, key: str, where: str) -> dict[str, Pair]:
@@ -233,14 +248,14 @@ def series(client: Executes, view: View, span: Period, by: str = "total") -> lis
     rows = client.execute(
         f"SELECT toString({key}) AS key, intDiv(toUnixTimestamp({column}), %(step)s) * %(step)s AS at,"  # noqa: S608 - names
         " sumIf(mentions, label = 'negative'), sumIf(mentions, label = 'neutral'), sumIf(mentions, label = 'positive'),"
-        f" sum(mentions) AS n FROM {table} FINAL"
+        f" sumIf(mentions, NOT {_JUDGED}), sum(mentions) AS n FROM {table} FINAL"
         f" WHERE tenant = %(tenant)s AND {column} >= toDateTime(%(start)s, 'UTC')"
         f" AND {column} < toDateTime(%(end)s, 'UTC') AND {where}"
         " GROUP BY key, at HAVING n > 0 ORDER BY at, key",
         _parameters(view, span),
         settings=READ,
     )
-    return [SlotCounts(k, int(at), int(neg), int(neu), int(pos)) for k, at, neg, neu, pos, _ in rows]
+    return [SlotCounts(key, int(at), *(int(count) for count in counts)) for key, at, *counts, _ in rows]
 
 
 _FEED = """
@@ -269,7 +284,7 @@ def feed(
     sql = _FEED
     sql += " AND has(brands, %(brand)s)" if view.brand else ""
     sql += " AND language = %(language)s" if view.language else ""
-    sql += " AND label = %(label)s" if label else ""
+    sql += " AND toString(label) = %(label)s" if label else ""
     parameters = {**_parameters(view, span), "now": int(now) + 1, "limit": max(1, min(limit, MAX_MENTIONS))}
     parameters |= {"label": label, "chars": MAX_TEXT_CHARS}
     if after is not None:

@@ -38,7 +38,7 @@ MAX_RANGES: Final = 64
 MAX_PARTITIONS: Final = 90
 """ClickHouse refuses an insert into more than 100 partitions (code 252)."""
 
-LABEL_TYPE: Final = "Enum8('negative' = -1, 'neutral' = 0, 'positive' = 1)"
+LABEL_TYPE: Final = "Enum8('negative' = -1, 'neutral' = 0, 'positive' = 1, 'unsure' = 2)"
 SUMS: Final = (
     "mentions",
     "confidence_sum",
@@ -51,7 +51,9 @@ SUMS: Final = (
 
 _FROM_MENTION: Final = (
     "toUInt64(1) AS mentions",
-    "toUInt64(multiIf(label = 'negative', negative, label = 'neutral', neutral, positive)) AS confidence_sum",
+    # of an unsure one: the greatest probability, which was not enough
+    "toUInt64(multiIf(label = 'negative', negative, label = 'neutral', neutral, label = 'positive', positive, "
+    "greatest(negative, neutral, positive))) AS confidence_sum",
     "toUInt64(negative) AS negative_sum",
     "toUInt64(neutral) AS neutral_sum",
     "toUInt64(positive) AS positive_sum",

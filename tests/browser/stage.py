@@ -25,7 +25,7 @@ from pipeline.dashboard.app import create_app
 from pipeline.settings import Settings
 from pipeline.store.client import connect
 from pipeline.store.mentions import MentionStore
-from schemas.events import LABELS, BrandMatch, Judgement, Label, Language, Origin, ScoredMention
+from schemas.events import LABELS, UNSURE, BrandMatch, Judgement, Label, Language, Origin, ScoredMention
 from schemas.ids import mention_id, text_hash
 
 TOKEN = "stage-token-0123456789abcdef"
@@ -62,9 +62,12 @@ def scored(
     number = next(_numbers)
     ident = ident or f"n{number}"
     now = datetime.now(UTC)
+    # an unsure one leans to neutral, not enough
+    chosen, probability = ("neutral", min(probability, 0.48)) if label == UNSURE else (label, probability)
     rest = (1 - probability) / 2
-    chances = {name: probability if name == label else rest for name in LABELS}
+    chances = {name: probability if name == chosen else rest for name in LABELS}
     return ScoredMention(
+        version=2 if label == UNSURE else 1,
         mention_id=mention_id(tenant, source, ident, None, None, ""),
         tenant=tenant,
         source=source,
@@ -95,9 +98,16 @@ def scored(
 
 
 def from_sample(
-    line: dict[str, Any], rng: random.Random, published_at: datetime, names: dict[str, list[str]]
+    line: dict[str, Any],
+    rng: random.Random,
+    published_at: datetime,
+    names: dict[str, list[str]],
+    below: float = 0.0,
 ) -> ScoredMention:
-    """A judged mention of one line of the sample, its brands marked where a name of theirs stands."""
+    """A judged mention of one line of the sample, its brands marked where a name of theirs stands.
+
+    ``below``: with a smaller probability it is unsure; in languages other than English the bar is higher.
+    """
     text = line["text"]
     matches = []
     for brand in line.get("brands", []):
@@ -109,10 +119,13 @@ def from_sample(
     gold: Label = line["label"]
     label = gold if rng.random() > 1 / 7 else rng.choice(LABELS)
     number = next(_numbers)
+    probability = round(rng.uniform(0.42, 0.97), 3)
+    if below and probability < below + (0.0 if line["language"] == "en" else 0.08):
+        label = UNSURE
     return scored(
         text,
         label=label,
-        probability=round(rng.uniform(0.42, 0.97), 3),
+        probability=probability,
         language=line["language"],
         language_confidence=round(rng.uniform(0.7, 1.0), 3),
         brands=matches,
@@ -131,8 +144,10 @@ def brand_names() -> dict[str, list[str]]:
     return {brand["id"]: sorted(brand["names"], key=len, reverse=True) for brand in brands}
 
 
-def history(minutes: float, per_minute: float, seed: int = 7) -> list[ScoredMention]:
-    """Mentions over the last ``minutes``, busier and quieter, with complaints rising towards the end."""
+def history(minutes: float, per_minute: float, seed: int = 7, below: float = 0.0) -> list[ScoredMention]:
+    """Mentions over the last ``minutes``, busier and quieter, with complaints rising towards the end; ``below`` as
+    :func:`from_sample` has it.
+    """
     rng = random.Random(seed)
     lines, names = sample_texts(), brand_names()
     usual = [line for line in lines if not line["key"].startswith("nova7-")]
@@ -145,7 +160,7 @@ def history(minutes: float, per_minute: float, seed: int = 7) -> list[ScoredMent
         line = rng.choices(usual, weights)[0]
         if incident and back < minutes * 0.22 and rng.random() < 0.45:
             line = rng.choice(incident)
-        events.append(from_sample(line, rng, now - timedelta(minutes=min(back, minutes)), names))
+        events.append(from_sample(line, rng, now - timedelta(minutes=min(back, minutes)), names, below))
     return events
 
 
@@ -191,23 +206,24 @@ def dashboard(clickhouse_url: str, *, demo: bool = True, port: int = 0, **more: 
 
 
 def main() -> None:
-    """Keep a stage running: ``python -m tests.browser.stage [port] [mentions per second]``."""
+    """Keep a stage running: ``python -m tests.browser.stage [port] [mentions per second] [unsure below]``."""
     from pipeline.embedded.clickhouse import embedded_clickhouse
     from pipeline.store.migrations import migrate
 
     port, pace = (int(sys.argv[1]) if len(sys.argv) > 1 else 8650), (float(sys.argv[2]) if len(sys.argv) > 2 else 8.0)
+    below = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
     with tempfile.TemporaryDirectory() as folder, embedded_clickhouse(Path(folder)) as server:
         migrate(server.url)
         store = MentionStore(connect(server.url))
-        store.write(history(28, 240))
-        store.write(history(60 * 24 * 3, 1.0, seed=8))
+        store.write(history(28, 240, below=below))
+        store.write(history(60 * 24 * 3, 1.0, seed=8, below=below))
         with dashboard(server.url, port=port) as page:
             print(page.address, server.pid, flush=True)
             rng, names, lines = random.Random(3), brand_names(), sample_texts()
             while True:
                 began = time.monotonic()
                 batch = [
-                    from_sample(rng.choice(lines), rng, datetime.now(UTC), names)
+                    from_sample(rng.choice(lines), rng, datetime.now(UTC), names, below)
                     for _ in range(max(1, round(pace / 2)))
                 ]
                 store.write(batch)

@@ -10,6 +10,7 @@ from clickhouse_driver import Client
 
 from schemas.events import (
     LABELS,
+    UNSURE,
     AcceptedDeletion,
     BrandMatch,
     Judgement,
@@ -47,9 +48,12 @@ def scored(
     confidence: float = 0.75,
     received_at: datetime = NOW,
 ) -> ScoredMention:
+    # an unsure one leans to negative, not enough
+    chosen, confidence = ("negative", 0.45) if label == UNSURE else (label, confidence)
     rest = (1 - confidence) / 2
-    probabilities = {known: confidence if known == label else rest for known in LABELS}
+    probabilities = {known: confidence if known == chosen else rest for known in LABELS}
     return ScoredMention(
+        version=2 if label == UNSURE else 1,
         mention_id=identify(name, tenant),
         tenant=tenant,
         source=SOURCE,
@@ -124,7 +128,9 @@ def recount(client: Client, tenant: str = "default") -> dict[str, dict[tuple[Any
     }
     for ms, brands, language, source, label, negative, neutral, positive, language_confidence, reach in rows:
         second = ms // 1000
-        own = {"negative": negative, "neutral": neutral, "positive": positive}[label]
+        own = {"negative": negative, "neutral": neutral, "positive": positive}.get(
+            label, max(negative, neutral, positive)
+        )
         measures = (1, own, negative, neutral, positive, language_confidence, reach)
         for brand in ("", *brands):
             keys = {

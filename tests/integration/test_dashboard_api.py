@@ -125,6 +125,45 @@ def test_slots_of_the_series_equal_a_recount(store: MentionStore, get: Get) -> N
     assert {key: n for key, n in found.items() if n} == dict(expected)
 
 
+def test_unsure_mentions_are_counted_apart(store: MentionStore, get: Get) -> None:
+    labels = ["unsure"] * 40 + ["negative"] * 10 + ["neutral"] * 20 + ["positive"] * 30
+    now = datetime.now(UTC)
+    store.write(
+        [
+            scored(
+                f"lumora {n}",
+                label=label,  # type: ignore[arg-type]
+                probability=0.9,
+                language="pt" if n % 2 else "en",
+                brands=[BrandMatch(brand="lumora", start=0, end=6)],
+                published_at=now - timedelta(seconds=100),
+            )
+            for n, label in enumerate(labels)
+        ]
+    )
+    for window in (900, 86_400):
+        mood = get("/summary", window_s=window)["mood"]
+        counts = {name: mood[name] for name in ("mentions", "judged", "unsure", *LABELS)}
+        assert counts == {
+            "mentions": 100, "judged": 60, "unsure": 40, "negative": 10, "neutral": 20, "positive": 30
+        }  # fmt: skip
+        assert mood["coverage"] == 0.6
+        assert mood["net"] == pytest.approx(20 / 60, abs=1e-4), "over the judged"
+        assert mood["neutral_share"]["share"] == pytest.approx(20 / 60, abs=1e-4)
+        assert mood["confidence"] == pytest.approx(0.9), "of the chosen labels"
+        [brand] = get("/brands", window_s=window)["brands"]
+        assert (brand["mentions"], brand["mood"]["unsure"], brand["mood"]["judged"]) == (100, 40, 60)
+        rows = {row["language"]: row["mood"] for row in get("/languages", window_s=window)["languages"]}
+        assert {tag: row["unsure"] for tag, row in rows.items()} == {"en": 20, "pt": 20}
+        line = get("/series", window_s=window)["series"][0]
+        assert (sum(line["unsure"]), sum(line["neutral"])) == (40, 20)
+    found = get("/mentions", label="unsure", limit=200)["mentions"]
+    assert len(found) == 40
+    assert {one["label"] for one in found} == {"unsure"}
+    assert {one["probability"] for one in found} == {0.48}, "the greatest, which was not enough"
+    assert len(get("/mentions", label="neutral", limit=200)["mentions"]) == 20
+
+
 def test_filters_and_tenants(store: MentionStore, get: Get) -> None:
     events = workload(200, 600, seed=9)
     store.write(events)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.store.client import connect
 from pipeline.store.mentions import MentionStore
 from pipeline.store.migrations import migrate
-from schemas.events import LABELS, AcceptedDeletion, ScoredEvent, ScoredMention
+from schemas.events import LABELS, UNSURE, AcceptedDeletion, Label, ScoredEvent, ScoredMention
 from tests.integration.store_support import (
     NOW,
     OLD,
@@ -76,6 +76,10 @@ SCENARIOS: dict[str, Scenario] = {
         [scored("a", tenant=t, revision=1, label="negative", brands=("zentavo",), language="de")],
     ),
     "moved": lambda t: ([scored("a", tenant=t)], [scored("a", tenant=t, revision=1, at=OLD, label="positive")]),
+    "unsure": lambda t: (
+        [scored("a", tenant=t), scored("b", tenant=t, label="unsure")],
+        [scored("a", tenant=t, revision=1, label="unsure"), scored("b", tenant=t, revision=1, label="positive")],
+    ),
     "deleted": lambda t: ([scored("a", tenant=t), scored("b", tenant=t)], [deleted("a", tenant=t)]),
     "deleted first": lambda t: ([], [deleted("a", tenant=t)]),
 }
@@ -103,7 +107,8 @@ def test_a_crash_before_any_statement_is_healed_by_the_redelivery(client: Client
 def _relabelled(event: ScoredEvent) -> ScoredEvent:
     if isinstance(event, AcceptedDeletion):
         return event
-    label = LABELS[(LABELS.index(event.judgements[0].label) + 1) % 3]
+    every: tuple[Label, ...] = (*LABELS, UNSURE)
+    label = every[(every.index(event.judgements[0].label) + 1) % len(every)]
     brands = tuple(dict.fromkeys(b.brand for b in event.brands))
     return scored(
         str(event.id),
@@ -221,7 +226,7 @@ def an_event(draw: st.DrawFn) -> dict[str, Any]:
         "deletion": draw(st.integers(0, 5)) == 0,
         "revision": draw(st.integers(0, 2)),
         "at": draw(st.sampled_from(PLACES)),
-        "label": draw(st.sampled_from(LABELS)),
+        "label": draw(st.sampled_from([*LABELS, UNSURE])),
         "brands": draw(st.sampled_from([(), ("lumora",), ("zentavo",), ("lumora", "zentavo")])),
         "language": draw(st.sampled_from(["en", "de"])),
         "text": draw(st.sampled_from(["x", "y"])),

@@ -285,6 +285,25 @@ def test_several_judgements_are_kept_and_the_whole_texts_counts(store: MentionSt
     assert client.execute("SELECT count() FROM judgements FINAL") == [(2,)]
 
 
+def test_an_unsure_mention_has_cells_of_its_own(store: MentionStore, client: Client) -> None:
+    store.write([scored("a", label="unsure", brands=("lumora",)), scored("b", label="neutral", brands=("lumora",))])
+    assert_rollups_equal_recount(client)
+    for table, cells in rollups(client).items():
+        counted = {(key[1], key[-1]): sums[0] for key, sums in cells.items()}
+        assert counted == {(brand, label): 1 for brand in ("", "lumora") for label in ("unsure", "neutral")}, table
+    rows = client.execute("SELECT CAST(label, 'String'), negative, neutral FROM mentions FINAL ORDER BY label")
+    assert rows == [("neutral", 125, 750), ("unsure", 450, 275)], "its probabilities are kept"
+    [row] = by_language(client)
+    assert (row.mentions, row.neutral, row.unsure, row.confidence) == (2, 1, 1, 0.75)
+    # a better model may know: an edit moves it out of unsure, and back
+    store.write([scored("a", label="positive", revision=1), scored("b", label="unsure", revision=1)])
+    assert_rollups_equal_recount(client)
+    assert {found["label"] for found in alive(client).values()} == {"positive", "unsure"}
+    store.write([scored("a", label="unsure", revision=2)])
+    [row] = by_language(client)
+    assert (row.mentions, row.unsure, row.confidence) == (2, 2, 0.0)
+
+
 def test_accounting_counts_each_id_once_deleted_ones_too(store: MentionStore, client: Client) -> None:
     received = NOW - timedelta(seconds=2)
     store.write([scored("a", language="hi-Latn", received_at=received), scored("b", language="pt", label="negative")])

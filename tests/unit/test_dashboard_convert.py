@@ -60,6 +60,21 @@ def test_a_mood_says_shares_confidence_and_doubt() -> None:
     assert (mood.confidence, mood.language_confidence, mood.few) == (0.75, 0.95, True)
 
 
+def test_what_is_unsure_is_in_no_share() -> None:
+    mood = convert.mood(Counts(100, 10, 10, 20, 30_000, 90_000, 0, unsure=60))
+    assert (mood.mentions, mood.judged, mood.unsure, mood.coverage, mood.few) == (100, 40, 60, 0.4, False)
+    assert (mood.neutral, mood.net, mood.confidence, mood.language_confidence) == (10, 0.25, 0.75, 0.9)
+    assert mood.neutral_share is not None
+    assert mood.neutral_share.share == 0.25
+    assert mood.neutral_share.low == convert.share(10, 40).low, "the interval is that of the judged"
+    nothing = convert.mood(Counts(5, language_confidence=4500, unsure=5))
+    assert (nothing.mentions, nothing.judged, nothing.coverage, nothing.few) == (5, 0, 0.0, True)
+    assert (nothing.net, nothing.neutral_share, nothing.confidence) == (None, None, None)
+    assert nothing.language_confidence == 0.9
+    assert convert.mood(Counts()).coverage is None
+    assert (Counts(2, 1, unsure=1) + Counts(3, 0, 2, unsure=1)) == Counts(5, 1, 2, unsure=2)
+
+
 def test_the_summary_adds_up_the_languages_or_takes_the_chosen_one() -> None:
     from pipeline.store.queries import DeadCounts
 
@@ -83,6 +98,14 @@ def test_a_series_has_no_gaps_and_ends_with_the_slot_of_now() -> None:
     assert series.others == 0
     cut = convert.series(View(), SPAN, rows, "language", 1035.0, 1)
     assert ([line.key for line in cut.series], cut.others) == (["en"], 1)
+
+
+def test_a_series_counts_the_unsure_apart() -> None:
+    series = convert.series(View(), SPAN, [SlotCounts("", 1010, 1, 2, 3, 4)], "total", 1015.0, 1)
+    [line] = series.series
+    assert (line.negative, line.neutral, line.positive, line.unsure) == ([0, 1], [0, 2], [0, 3], [0, 4])
+    rows = [SlotCounts("pt", 1010, 0, 0, 0, 9), SlotCounts("en", 1010, 1, 0, 0)]
+    assert [line.key for line in convert.series(View(), SPAN, rows, "language", 1015.0, 5).series] == ["pt", "en"]
 
 
 def test_a_series_without_mentions_is_a_line_of_zeros() -> None:
@@ -154,6 +177,21 @@ def test_agreement_counts_a_replayed_text_once() -> None:
     assert (rows["pt"].texts, rows["pt"].agree, rows["pt"].language_agree, rows["pt"].mentions) == (2, 1, 2, 15)
     assert (rows["ja"].agree, rows["ja"].language_agree) == (1, 0)
     assert convert.agreement([], gold).agreement is None
+
+
+def test_an_unsure_text_neither_agrees_nor_disagrees() -> None:
+    gold = {"a": Gold("pt", "negative"), "b": Gold("pt", "positive"), "c": Gold("ja", "neutral")}
+    verdicts = [
+        SampleVerdict("a", "pt", "unsure", 3),
+        SampleVerdict("b", "pt", "positive", 3),
+        SampleVerdict("c", "ja", "unsure", 3),
+    ]
+    found = convert.agreement(verdicts, gold)
+    assert (found.texts, found.unsure, found.agree) == (3, 2, 1)
+    assert found.agreement is not None
+    assert found.agreement.share == 1.0
+    rows = {row.language: row for row in found.languages}
+    assert (rows["ja"].texts, rows["ja"].unsure, rows["ja"].agreement) == (1, 1, None)
 
 
 def test_the_sample_has_gold_labels() -> None:
