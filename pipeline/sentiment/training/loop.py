@@ -21,7 +21,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 from pipeline.errors import ModelError
 from pipeline.sentiment.training.config import Stage
 from pipeline.sentiment.training.examples import Examples
-from pipeline.sentiment.training.network import WordEmbeddings, layer_count
+from pipeline.sentiment.training.network import WordEmbeddings, device, has_bf16, layer_count
 from pipeline.sentiment.training.progress import TrainingProgress
 
 CHECKPOINT_STEPS: Final = 250
@@ -197,7 +197,7 @@ def train_stage(
         learning_rate=stage.lr,
         lr_scheduler_type="linear",
         warmup_steps=max(1, int(stage.warmup * stage.epochs * math.ceil(len(ids) / stage.batch))),
-        bf16=True,
+        bf16=has_bf16(),
         max_grad_norm=1.0,
         logging_steps=20,
         logging_nan_inf_filter=False,
@@ -207,7 +207,7 @@ def train_stage(
         report_to=[],
         seed=stage.seed,
         data_seed=stage.seed,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=device() == "cpu",
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,

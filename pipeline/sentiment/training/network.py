@@ -101,22 +101,39 @@ class WordEmbeddings:
         return self._table[padded].astype(np.float32), mask
 
 
+def has_bf16() -> bool:
+    """Whether bfloat16 is native here: on a GPU of this decade, or a CPU with AVX-512 BF16 or AMX."""
+    import torch
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def device() -> str:
+    """Where to compute."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def predict(
-    network: "torch.nn.Module", table: WordEmbeddings, ids: Sequence[Sequence[int]], device: str = "cpu"
+    network: "torch.nn.Module", table: WordEmbeddings, ids: Sequence[Sequence[int]]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Log-probabilities [n, 3] and pooled vectors [n, width] of token ids, in order."""
     import torch
     from rich.progress import track
 
-    network.eval().to(device)
+    where = device()
+    network.eval().to(where)
     order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
     logs = np.zeros((len(ids), len(LABELS)), np.float32)
     vectors = np.zeros((len(ids), WIDTH), np.float32)
-    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(where, dtype=torch.bfloat16, enabled=has_bf16()):
         for start in track(range(0, len(order), PREDICT_ROWS), "the teacher reads", transient=True):
             chosen = order[start : start + PREDICT_ROWS]
             embeds, mask = table.batch([ids[index] for index in chosen])
-            logits, pooled = network(torch.from_numpy(embeds).to(device), torch.from_numpy(mask).to(device))
+            logits, pooled = network(torch.from_numpy(embeds).to(where), torch.from_numpy(mask).to(where))
             logs[chosen] = torch.log_softmax(logits.float(), -1).cpu().numpy()
             vectors[chosen] = pooled.float().cpu().numpy()
     return logs, vectors
