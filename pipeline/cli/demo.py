@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import options
 from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import InputError
 from pipeline.settings import Settings, load_settings
@@ -54,8 +55,16 @@ class Line:
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends the same texts in order.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one (default 8600).")
 @click.option("--no-incident", is_flag=True, help="An ordinary day: no phone burns.")
+@options.accept_error
 def command(
-    seconds: float | None, report: Path | None, fresh: bool, rate: float, seed: int, port: int | None, no_incident: bool
+    seconds: float | None,
+    report: Path | None,
+    fresh: bool,
+    rate: float,
+    seed: int,
+    port: int | None,
+    no_incident: bool,
+    accept_error: float | None,
 ) -> None:
     """Run everything on this machine and replay the sample mentions at a live pace.
 
@@ -72,8 +81,8 @@ def command(
     if report is not None:
         check_writable(report)
     # demo: the dashboard compares with the gold labels of the sample
-    overrides: dict[str, object] = {"demo": True} | ({} if port is None else {"dashboard_port": port})
-    settings = load_settings(**overrides)
+    settings = load_settings(demo=True, **options.given(dashboard_port=port, accept_error=accept_error))
+    options.check_accept_error(settings)
     if fresh and settings.clickhouse_url is not None:
         raise InputError(
             "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
+from pipeline.cli import options
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ def _target(path: Path | None) -> Iterator[BinaryIO]:
     help="Of the input: a text per line, or JSONL with the keys text, id, lang_hint. auto looks at the first line.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@options.accept_error
 @click.pass_context
-def command(context: click.Context, file: str, line_format: str, output: Path | None) -> None:
+def command(
+    context: click.Context, file: str, line_format: str, output: Path | None, accept_error: float | None
+) -> None:
     """Judge each line of FILE (or - for standard input) and write JSONL in the same order.
 
     Keys: id, text, language, language_confidence, label, negative, neutral, positive, model. Lines that cannot be
@@ -65,6 +69,7 @@ def command(context: click.Context, file: str, line_format: str, output: Path | 
     \b
     echo 'Das Update ist großartig' | babelwatch score -
     babelwatch score mentions.jsonl > judged.jsonl
+    babelwatch score --accept-error 0.1 mentions.jsonl > judged.jsonl
     """
     import msgspec
 
@@ -74,11 +79,12 @@ def command(context: click.Context, file: str, line_format: str, output: Path | 
     from pipeline.sentiment.model import load_model
     from pipeline.sentiment.scoring import Scorer
     from pipeline.settings import load_settings
+    from schemas.events import UNSURE
 
-    settings = load_settings()
+    settings = load_settings(**options.given(accept_error=accept_error))
     encode = msgspec.json.Encoder().encode
     reader = LineReader(cast("Format", line_format), settings.max_text_chars)
-    judged = rejected = read = 0
+    judged = unsure = rejected = read = 0
     with _open(file) as (source, size):
         with unpacking() as progress:
             model = load_model(settings, progress)
@@ -101,6 +107,7 @@ def command(context: click.Context, file: str, line_format: str, output: Path | 
                             rejected += 1
                             click.echo(f"line {number}: {reason}", err=True)
                 for row in scorer.score(records):
+                    unsure += row.label == UNSURE
                     target.write(encode(row) + b"\n")
                 target.flush()
                 judged += len(records)
@@ -108,6 +115,12 @@ def command(context: click.Context, file: str, line_format: str, output: Path | 
     summary = f"{judged:,} judged, {rejected:,} rejected, {reader.blank:,} blank of {reader.lines:,} lines"
     if rejected or sys.stderr.isatty():
         click.echo(summary, err=True)
+    if settings.accept_error is not None and judged:
+        click.echo(
+            f"{unsure:,} of {judged:,} unsure ({unsure / judged:.0%}) at an accepted error of "
+            f"{settings.accept_error:g}: guaranteed in English, estimated elsewhere",
+            err=True,
+        )
     if rejected:
         context.exit(1)
 

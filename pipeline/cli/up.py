@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from pipeline.cli import options
 from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import BrokerUnavailable, InputError
 from pipeline.settings import load_settings
@@ -26,7 +27,8 @@ lost); otherwise the workers have all of it to finish and commit what they hold.
 )
 @click.option("--fresh", is_flag=True, help="Drop what earlier runs left in the embedded ClickHouse.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; 0 takes a free one (default 8600).")
-def command(fresh: bool, port: int | None) -> None:
+@options.accept_error
+def command(fresh: bool, port: int | None, accept_error: float | None) -> None:
     """Run everything: services that are not given, workers, dashboard.
 
     Without KAFKA_BROKERS an embedded broker is started, without CLICKHOUSE_URL an embedded ClickHouse; both listen on
@@ -41,7 +43,8 @@ def command(fresh: bool, port: int | None) -> None:
     """
     from pipeline.stack import Stack
 
-    settings = load_settings(**({} if port is None else {"dashboard_port": port}))
+    settings = load_settings(**options.given(dashboard_port=port, accept_error=accept_error))
+    options.check_accept_error(settings)
     if fresh and settings.clickhouse_url is not None:
         raise InputError(
             "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "

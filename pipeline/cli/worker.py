@@ -5,7 +5,8 @@ from typing import Final
 
 import click
 
-from pipeline.errors import BabelwatchError
+from pipeline.cli import options
+from pipeline.errors import BabelwatchError, InputError
 from pipeline.settings import load_settings
 
 ROLES: Final = ("language", "sentiment", "sink")
@@ -19,7 +20,8 @@ ROLES: Final = ("language", "sentiment", "sink")
 @click.argument("role", type=click.Choice(ROLES))
 @click.option("--web-host", help="Where its pages listen (default 127.0.0.1, or BABELWATCH_WEB_HOST).")
 @click.option("--web-port", type=click.IntRange(0, 65535), help="Port of its pages; 0 takes a free one (default 6066).")
-def command(role: str, web_host: str | None, web_port: int | None) -> None:
+@options.accept_error
+def command(role: str, web_host: str | None, web_port: int | None, accept_error: float | None) -> None:
     """Run one agent: language, sentiment or sink.
 
     \b
@@ -35,12 +37,10 @@ def command(role: str, web_host: str | None, web_port: int | None) -> None:
     from agents.worker import run_worker
     from pipeline.local import discover
 
-    options: dict[str, object] = {}
-    if web_host is not None:
-        options["web_host"] = web_host
-    if web_port is not None:
-        options["web_port"] = web_port
-    settings = discover(load_settings(**options))
+    if accept_error is not None and role != "sentiment":
+        raise InputError(f"--accept-error is for the sentiment worker: the {role} worker judges nothing")
+    overrides = options.given(web_host=web_host, web_port=web_port, accept_error=accept_error)
+    settings = discover(load_settings(**overrides))
     code = 0
     try:
         run_worker(role, settings, say=click.echo)

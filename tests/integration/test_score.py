@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.sentiment.rule import minus_log_prior, named
 from pipeline.settings import PACKAGE
+from tests.sentiment_folder import points, with_rule
 from tests.unit.sentiment_texts import TEXTS
 
 KEYS = [
@@ -73,6 +75,51 @@ def test_jsonl_of_every_length_comes_back_in_order(command: list[str], tmp_path:
     assert [row["id"] for row in found] == [index if index % 2 else f"n{index}" for index in range(len(texts))]
     assert [row["text"] for row in found] == texts
     assert score(command, "-", data=source.read_bytes()).stdout == target.read_bytes()
+
+
+def test_an_accepted_error_leaves_the_doubtful_unsure(command: list[str], tmp_path: Path) -> None:
+    prior = minus_log_prior((0.15, 0.45, 0.40))
+    rule = named("minus-log-prior", log_prior=prior.log_prior, abstention=points(english=0.6, other=0.9))
+    model = str(with_rule(tmp_path / "model", rule))
+    texts = [
+        "I love this phone so much, best ever",
+        "meh I guess the thing is there",
+        "Il est peut-être arrivé, ou pas",
+    ]
+    data = "\n".join(texts).encode()
+    plain = score(command, "-", data=data)
+    off = score(command, "-", data=data, BABELWATCH_MODEL_PATH=model)
+    assert off.stdout == plain.stdout, "off unless set"
+    on = score(command, "--accept-error", "0.15", "-", data=data, BABELWATCH_MODEL_PATH=model)
+    assert on.returncode == 0, on.stderr
+    bar = {"en": 0.6}
+    for row, before in zip(rows(on.stdout), rows(plain.stdout), strict=True):
+        greatest = max(row["negative"], row["neutral"], row["positive"])
+        expected = before["label"] if greatest >= bar.get(row["language"], 0.9) else "unsure"
+        assert row == {**before, "label": expected}
+    assert {"unsure", "positive"} <= {row["label"] for row in rows(on.stdout)}
+    number = sum(row["label"] == "unsure" for row in rows(on.stdout))
+    said = f"{number} of 3 unsure ({number / 3:.0%}) at an accepted error of 0.15: guaranteed in English"
+    assert said in on.stderr.decode()
+    by_setting = score(command, "-", data=data, BABELWATCH_MODEL_PATH=model, BABELWATCH_ACCEPT_ERROR="0.15")
+    assert by_setting.stdout == on.stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        ("0.1", 6, "no abstention section"),
+        ("0", 2, "is not in the range"),
+        ("1", 2, "is not in the range"),
+        ("many", 2, "not a valid"),
+    ],
+)
+def test_an_accepted_error_that_cannot_be_kept_is_refused(command: list[str], value: str, code: int, said: str) -> None:
+    run = score(command, "--accept-error", value, "-", data=b"fine\n")
+    assert run.returncode == code
+    assert said in run.stderr.decode()
+    assert b"Traceback" not in run.stderr
+    assert run.stdout == b""
 
 
 def test_bad_lines_are_named_and_the_others_judged(command: list[str]) -> None:

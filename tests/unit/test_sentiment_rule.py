@@ -1,8 +1,6 @@
 """The decision rule: format 1 judges as it always did, format 2 does what its numbers say, and its name is theirs."""
 
-import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from pipeline.errors import ModelError
 from pipeline.sentiment.abstention import AbstentionPoint
 from pipeline.sentiment.class_mix import FrozenMix
 from pipeline.sentiment.correction import log_softmax
-from pipeline.sentiment.folder import CONFIG, ModelFolder
+from pipeline.sentiment.folder import ModelFolder
 from pipeline.sentiment.rule import (
     MINUS_LOG_PRIOR,
     DecisionRule,
@@ -26,10 +24,9 @@ from pipeline.sentiment.rule import (
     named,
     without_script,
 )
-from pipeline.settings import PACKAGE
 from schemas.events import LABELS
+from tests.sentiment_folder import SHIPPED, with_rule
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
 PRIOR = (0.15, 0.45, 0.40)
 
 
@@ -136,17 +133,8 @@ def test_the_name_is_the_version() -> None:
         assert facts.name.endswith(fingerprint(again))
 
 
-def format_2(folder: Path, **rule: Any) -> Path:
-    shutil.copytree(SHIPPED, folder)
-    config = json.loads((folder / CONFIG).read_text())
-    section = config["babelwatch"]
-    del section["class_prior"]
-    section |= {
-        "format": 2,
-        "rule": msgspec.to_builtins(named("balanced-argmax", biases={"pt": (0.1, -0.2, 0.1)})) | rule,
-    }
-    (folder / CONFIG).write_text(json.dumps(config))
-    return folder
+def format_2(folder: Path, **changes: Any) -> Path:
+    return with_rule(folder, named("balanced-argmax", biases={"pt": (0.1, -0.2, 0.1)}), **changes)
 
 
 def test_a_folder_of_format_2_is_read(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+from typing import Final
+
+import click
+
+from pipeline.settings import Settings
+
+accept_error: Final = click.option(
+    "--accept-error",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Share of wrong labels that you accept, e.g. 0.1: what is less sure is labelled `unsure` (guaranteed in "
+    "English, estimated elsewhere). Off unless set, here or by BABELWATCH_ACCEPT_ERROR.",
+)
+
+
+def given(**options: object) -> dict[str, object]:
+    """The options that were given, as overrides of settings."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def check_accept_error(settings: Settings) -> None:
+    """Raise ModelError now, before services are started, when the model knows no threshold for the accepted error."""
+    if settings.accept_error is None:
+        return
+    from pipeline.sentiment.folder import ModelFolder
+    from pipeline.sentiment.rule import DecisionRule
+
+    DecisionRule(ModelFolder(settings.model_path).facts.rule, settings.accept_error)

@@ -1,0 +1,39 @@
+"""A model folder of format 2 made of the shipped one, for tests of rules that the shipped model does not have."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.sentiment.abstention import AbstentionPoint
+from pipeline.sentiment.folder import CONFIG
+from pipeline.sentiment.rule import RuleFacts
+from pipeline.settings import PACKAGE
+
+SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+
+
+def with_rule(folder: Path, rule: RuleFacts, **changes: Any) -> Path:
+    """Copy the shipped folder to ``folder`` with ``rule``; ``changes`` replace fields of it unchecked."""
+    shutil.copytree(SHIPPED, folder)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    section = config["babelwatch"]
+    section.pop("class_prior", None)
+    section |= {"format": 2, "rule": msgspec.to_builtins(rule) | changes}
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def points(english: float, other: float, errors: Sequence[float] = (0.1, 0.2)) -> list[AbstentionPoint]:
+    """Thresholds made up: of English, and of every other language."""
+    return [
+        point
+        for error in errors
+        for point in (
+            AbstentionPoint(language="en", error=error, threshold=english, coverage=0.8, kind="guaranteed"),
+            AbstentionPoint(language="*", error=error, threshold=other, coverage=0.4, kind="estimated"),
+        )
+    ]
