@@ -101,8 +101,6 @@ def test_an_accepted_error_leaves_the_doubtful_unsure(command: list[str], tmp_pa
     number = sum(row["label"] == "unsure" for row in rows(on.stdout))
     said = f"{number} of 3 unsure ({number / 3:.0%}) at an accepted error of 0.15: guaranteed in English"
     assert said in on.stderr.decode()
-    by_setting = score(command, "-", data=data, BABELWATCH_MODEL_PATH=model, BABELWATCH_ACCEPT_ERROR="0.15")
-    assert by_setting.stdout == on.stdout
 
 
 @pytest.mark.parametrize(
