@@ -29,6 +29,10 @@ ENCODER: Final = "encoder"
 """What a stage's ``start`` names to begin from the untrained encoder."""
 
 
+PACKAGED: Final = "packaged"
+"""What ``encoder`` says for multilingual-e5-small out of the package."""
+
+
 class Labelled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """English texts with labels, in TSV, CSV or JSONL. ``text`` and ``label`` name columns, or number them from 0."""
 
@@ -67,6 +71,9 @@ class Unlabelled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: list[str]
     select: Share | None = None
     harden: Positive = 1.0
+    balance: Share = 0.0
+    """Share of the bias that would make the teacher's mean posterior of a file uniform, added before anything else. It
+    supposes that the pool is not lopsided; 0 supposes nothing."""
     take: Count | None = None
     weight: Positive = 1.0
     column: str | int | None = None
@@ -110,8 +117,10 @@ class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     data: str = "."
     """Folder that all ``files`` are relative to; itself relative to the configuration file."""
-    encoder: str = "packaged"
-    """``packaged``, or a folder in Hugging Face's layout."""
+    encoder: str = PACKAGED
+    """``packaged``, or a folder in Hugging Face's layout, relative to the configuration file."""
+    prefix: str | None = None
+    """Put before each text. None: ``query: `` for the packaged encoder, which was trained with it, else nothing."""
     held_out: Annotated[int, Meta(ge=0)] = 8
     """One English text in so many, by its hash, is never trained on: for choosing and for calibration. 0 for none."""
     stages: Annotated[list[Stage], Meta(min_length=1)]
@@ -139,4 +148,6 @@ def read_config(path: Path) -> TrainConfig:
         if ENCODER in stage.teacher or not stage.start:
             raise ModelError(f"{path}: stage {stage.name} needs a start, and a teacher that was trained")
         before.add(stage.name)
+    if config.encoder != PACKAGED:
+        config = msgspec.structs.replace(config, encoder=str((path.parent / config.encoder).resolve()))
     return config

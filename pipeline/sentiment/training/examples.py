@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from pipeline.sentiment.parallel_bias import match
 from pipeline.sentiment.training.config import Stage
 from pipeline.sentiment.training.texts import (
     LabelledText,
@@ -87,6 +88,15 @@ def surest_of_each_class(logs: Float32, share: float) -> npt.NDArray[np.int64]:
     return np.array(sorted(chosen), np.int64)
 
 
+def balanced(logs: Float32, share: float) -> Float32:
+    """Log posteriors [n, 3] with this share of the bias that makes their mean uniform."""
+    if not share or not len(logs):
+        return logs
+    shifted = logs + share * match(np.asarray(logs, np.float64), np.full(logs.shape[1], 1 / logs.shape[1]))
+    top = shifted.max(1, keepdims=True)
+    return np.asarray(shifted - top - np.log(np.exp(shifted - top).sum(1, keepdims=True)), np.float32)
+
+
 def build(stage: Stage, data: Path, held_out: int, teacher: Teacher | None, with_vectors: bool) -> Examples:
     """All examples of a stage, in a stable order. Raises ModelError for what cannot be read."""
     parts: list[Examples] = []
@@ -114,6 +124,7 @@ def build(stage: Stage, data: Path, held_out: int, teacher: Teacher | None, with
         for group in read_unlabelled(unlabelled, data):
             taken = sample(group, unlabelled.take, stage.seed)
             logs, pooled = teacher(taken)
+            logs = balanced(logs, unlabelled.balance)
             keep = np.arange(len(taken)) if unlabelled.select is None else surest_of_each_class(logs, unlabelled.select)
             kept = [taken[index] for index in keep]
             parts.append(of_teacher(kept, logs[keep], unlabelled.weight, unlabelled.harden, vectors(pooled[keep])))
