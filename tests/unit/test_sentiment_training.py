@@ -18,7 +18,8 @@ from pipeline.sentiment.measure.results import FILE, read_evaluation
 from pipeline.sentiment.model import load_model
 from pipeline.sentiment.training.calibration import LONG_TEXTS, TEXTS, calibration_texts, decode_escapes
 from pipeline.sentiment.training.export import ExportRequest, export
-from pipeline.sentiment.training.reference import base_weights, load_weights
+from pipeline.sentiment.training.reference import base_weights
+from pipeline.sentiment.training.weights import load_weights
 from pipeline.settings import PACKAGE, load_settings
 
 SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"

