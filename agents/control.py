@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from agents.backoff import Stopping
@@ -30,6 +31,8 @@ class Control:
         self.gave_up = False
         """Set once a batch was left unacknowledged: from then on no later one may be acknowledged either, because a
         committed offset says that everything below it is done."""
+        self.at_end: list[Callable[[], object]] = []
+        """What is called when the worker has drained."""
         self._stop_asked: float | None = None
 
     @property

@@ -49,6 +49,8 @@ class Monitor:
         self.role = role
         self.extra: dict[str, Any] = {}
         """More for /status: model, incarnation."""
+        self.warnings: Callable[[], list[str]] = list
+        """What a person should know although the worker is well."""
         self._probes = probes
         self._positions = positions
         self._policy = policy or HealthPolicy()
@@ -132,6 +134,7 @@ class Monitor:
             "healthy": not problems,
             "role": self.role,
             "problems": problems,
+            "warnings": self.warnings(),
             "dependencies": dependencies,
             "event_loop_age_s": round(self._clock() - self._beat_at, 1),
             "member": self._member,
@@ -146,6 +149,7 @@ class Monitor:
             "pid": os.getpid(),
             "healthy": code == 200,
             "problems": health["problems"],
+            "warnings": health["warnings"],
             "member": self._member,
             "rss_bytes": psutil.Process().memory_info().rss,
             "partitions": [

@@ -79,6 +79,19 @@ class SentimentStage:
         self._guard.observe(len(batch), len(dead), dead[-1].error if dead else "")
         await self._outbox.deliver([dead_outgoing(r) if isinstance(r, DeadLetter) else r for r in results])
 
+    def switch(self, model: SentimentModel) -> None:
+        """Judge by ``model`` from the next batch on; returns when the batch in hand has ended with the old one.
+
+        Called from another thread than the event loop's. Batches are tasks of one thread, so a task between two of them
+        is a moment between two batches, also while nothing comes.
+        """
+        self._thread.submit(self._take, model).result()
+
+    def _take(self, model: SentimentModel) -> None:
+        self._model = model
+        if self._mixes is not None:
+            self._mixes = MixTracker()  # what it had seen were the other model's posteriors
+
     def _score_all(self, batch: Sequence[Incoming]) -> list[Outgoing | DeadLetter]:
         """Return one result per message, in order: records of one key stay in order."""
         events = [self._decode(message) for message in batch]

@@ -43,10 +43,12 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     try:
         ensure_topics(settings)
         incarnation = identity.learn()
-        monitor.extra |= {"incarnation": incarnation, "group": app.conf.id}
+        monitor.extra |= {"incarnation": incarnation, "group": app.conf.id, "web": address}
         _STAGES[role](app, settings, control, incarnation, monitor)
         run(app, control, settings.log_level, monitor.beat)
     finally:
+        for end in control.at_end:
+            end()
         monitor.stop()
         server.shutdown()
     say(f"{role} worker: drained and stopped")
@@ -84,11 +86,12 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
 
 
 def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
+    from agents.model_swap import ModelSwap
     from agents.sentiment import SentimentStage
     from pipeline.sentiment.class_mix import MixTracker
-    from pipeline.sentiment.model import load_model
 
-    model = load_model(settings)
+    swap = ModelSwap(settings, str(monitor.extra["web"]))
+    model = swap.first()
     guard = DeadLetterGuard(control.role, DeadLetterPolicy())
     mixes = MixTracker() if settings.class_mix == "on" else None
     stage = SentimentStage(model, incarnation, Outbox(app, control), guard, mixes=mixes)
@@ -101,7 +104,10 @@ def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str,
         messages=settings.batch_messages,
         within_s=settings.batch_within_s,
     )
-    monitor.extra |= {"model": model.name, "rule": model.rule, "class_mix": settings.class_mix}
+    monitor.extra["class_mix"] = settings.class_mix
+    monitor.warnings = swap.warnings
+    swap.follow(stage.switch, monitor.extra.update)
+    control.at_end.append(swap.stop)
 
 
 def _sink(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401

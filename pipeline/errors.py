@@ -99,3 +99,9 @@ class WorkerFailed(BabelwatchError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class ModelNotTaken(BabelwatchError):
+    """A model was chosen, and not every worker serves it."""
+
+    exit_code = 11

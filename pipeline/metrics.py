@@ -42,6 +42,15 @@ CLASS_MIX = Counter(
 MODEL_CACHE = Counter(
     "babelwatch_model_cache_total", "Starts by what the embeddings file was: hit, built, rebuilt", ["outcome"]
 )
+MODEL_SWAPS = Counter(
+    "babelwatch_model_swaps_total",
+    "What became of choices of a sentiment model: swapped, refused, unreadable",
+    ["outcome"],
+)
+MODEL_SERVING = Gauge("babelwatch_model_serving", "1 for what this worker judges by", ["model", "rule"])
+MODEL_BEHIND = Gauge(
+    "babelwatch_model_behind", "1 while another model is chosen than this worker serves (refused, or pinned to its own)"
+)
 SINK_MENTIONS = Counter(
     "babelwatch_sink_mentions_total",
     "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted",

@@ -17,6 +17,8 @@ from pipeline.settings import Settings
 
 ANSWER_S: Final = 5.0
 Part = dict[str, Any]
+_TOLD: Final = ("healthy", "problems", "warnings", "member", "model", "rule", "model_state", "model_chosen")
+"""What is taken over from a worker's /status."""
 
 
 def overview(settings: Settings) -> Part:
@@ -145,11 +147,12 @@ def _model(settings: Settings, workers: list[Part]) -> Part:
     """From the worker that serves it; without one, from the model's folder."""
     for worker in workers:
         if worker["role"] == "sentiment" and worker.get("model"):
-            return {"name": worker["model"], "rule": worker["rule"], "serving": True}
+            chosen = worker.get("model_chosen")
+            return {"name": worker["model"], "rule": worker["rule"], "serving": True, "chosen": chosen}
     from pipeline.sentiment.folder import ModelFolder
 
     folder = ModelFolder(settings.model_path)
-    return {"name": folder.version, "rule": folder.facts.rule.name, "serving": False}
+    return {"name": folder.version, "rule": folder.facts.rule.name, "serving": False, "chosen": None}
 
 
 def _workers(run: Run | None) -> list[Part]:
@@ -161,7 +164,7 @@ def _workers(run: Run | None) -> list[Part]:
         except (OSError, ValueError) as error:
             part["problems"] = [f"its pages do not answer ({error})"] if worker.state == "running" else []
         else:
-            part |= {key: told[key] for key in ("healthy", "problems", "member", "model", "rule") if key in told}
+            part |= {key: told[key] for key in _TOLD if key in told}
         found.append(part)
     return found
 

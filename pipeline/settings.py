@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     language_min_confidence: float = Field(0.5, ge=0, le=1)
     """Below it a language is `und`."""
     model_path: Path = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+    models_dir: Path = Path.home() / ".local" / "share" / "babelwatch" / "models"
+    """Where models are installed, each in a folder that is its name; the shipped ones are known without it."""
     cache_dir: Path = Path.home() / ".cache" / "babelwatch"
     """Unpacked embeddings."""
     threads: int = Field(0, ge=0)

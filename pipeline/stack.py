@@ -166,6 +166,7 @@ class Stack:
     # --- start
 
     def _start(self) -> None:
+        from pipeline.embedded.remembered import restore
         from pipeline.kafka.admin import ensure_topics
         from pipeline.store.client import wait_for
         from pipeline.store.migrations import migrate
@@ -194,6 +195,8 @@ class Stack:
         self.settings = self.settings.model_copy(update=found)
         self._tell(f"Kafka at {self.settings.kafka_brokers}{' (embedded)' if self._broker else ''}")
         ensure_topics(self.settings)
+        if self._broker is not None and (choice := restore(self._folder, self.settings)) is not None:
+            self._tell(f"model {choice.model}, as `babelwatch model use` has chosen it")
         self._reached("topics")
         self._worker("sentiment")  # first: loading the model takes longest
         self._worker("language")

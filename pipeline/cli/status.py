@@ -61,6 +61,9 @@ def _show(found: dict[str, Any], console: Console) -> None:
         console.print(f"model: {escape(model['name'])}, rule {escape(model['rule'])}")
     else:
         console.print(f"[red]model: {escape(model['error'])}[/]")
+    for worker in found["workers"]:
+        for warning in worker.get("warnings", []):
+            console.print(f"[yellow]worker {worker['role']}:[/] {escape(printable(warning))}")
     for problem in found["problems"]:
         console.print(f"[red]problem:[/] {escape(printable(problem))}")
 

@@ -10,6 +10,8 @@ from pipeline.settings import Settings
 
 _ALIASES: Final = {"kafka_brokers": "KAFKA_BROKERS", "clickhouse_url": "CLICKHOUSE_URL"}
 _PREFIX: Final = "BABELWATCH_"
+_ONLY_IF_SET: Final = frozenset({"model_path"})
+"""Settings that mean more than their value when somebody has set them: a worker whose model is set follows no other."""
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -21,7 +23,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
     }
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if value is None:
+        if value is None or (name in _ONLY_IF_SET and name not in settings.model_fields_set):
             continue
         if isinstance(value, SecretStr):
             text = value.get_secret_value()

@@ -7,6 +7,10 @@ DETECTED = "mentions.detected"
 SCORED = "mentions.scored"
 DEAD = "mentions.dead"
 INCARNATION = "babelwatch.incarnation"
+MODEL = "babelwatch.model"
+"""Which sentiment model all workers shall serve: the last record is the choice."""
+SERVING = "babelwatch.serving"
+"""Which model each sentiment worker serves, said by itself every few seconds."""
 
 GROUPS = {"language": "babelwatch-language", "sentiment": "babelwatch-sentiment", "sink": "babelwatch-sink"}
 """Role -> consumer group (and Faust app id)."""
@@ -30,6 +34,10 @@ class Topic:
     retention_ms: int
     max_message_bytes: int
     partitions: int | None = None
+    compact: bool = False
+    """The last record of each key is kept for ever, whatever ``retention_ms`` says."""
+    segment_ms: int | None = None
+    """Retention removes whole segments only: a small topic needs them shorter than the broker's week."""
 
 
 TOPICS = (
@@ -38,4 +46,6 @@ TOPICS = (
     Topic(SCORED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
     Topic(DEAD, 30 * DAY_MS, MAX_DEAD_BYTES),
     Topic(INCARNATION, -1, MAX_MESSAGE_BYTES, partitions=1),
+    Topic(MODEL, -1, MAX_MESSAGE_BYTES, partitions=1, compact=True),
+    Topic(SERVING, DAY_MS, MAX_MESSAGE_BYTES, partitions=1, segment_ms=DAY_MS // 24),
 )
