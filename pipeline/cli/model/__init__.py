@@ -11,6 +11,7 @@ VERBS: Final[dict[str, str]] = {
     "evaluate": "Measure a model on labelled texts, language by language",
     "check": "Behavioural tests: negation, sarcasm, capitals, romanised text, by language",
     "export": "From trained weights to a folder that is served",
+    "use": "Another model for a pipeline that runs, without stopping it",
 }
 """Verb -> its line in the help. The module ``pipeline.cli.model.<verb>`` holds its ``command``."""
 
