@@ -24,7 +24,8 @@ def command(config: Path, output: Path | None, data: Path | None, threads: int) 
     wanted = read_config(config)
     require_train_extra()
     from pipeline.sentiment.training.plots import plot_run
-    from pipeline.sentiment.training.stages import WEIGHTS, Run
+    from pipeline.sentiment.training.runs import WEIGHTS
+    from pipeline.sentiment.training.stages import Run
 
     if threads:
         import torch

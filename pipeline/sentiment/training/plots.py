@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pipeline.errors import ModelError
-from pipeline.sentiment.training.stages import FACTS
+from pipeline.sentiment.training.runs import FACTS
 
 
 def plot_run(folder: Path, stages: list[str]) -> Path:

@@ -11,7 +11,6 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import numpy as np
@@ -21,12 +20,11 @@ from pipeline.errors import ModelError
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig
 from pipeline.sentiment.training.examples import Float32, build
 from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict, weights_of
+from pipeline.sentiment.training.runs import FACTS, WEIGHTS, write_run
 from pipeline.sentiment.training.sources import open_source
 from pipeline.sentiment.training.texts import find
 from pipeline.sentiment.training.weights import Weights, average, keep_layers, layer_count, load_weights
 
-WEIGHTS: Final = "weights.safetensors"
-FACTS: Final = "stage.json"
 Say = Callable[[str], None]
 
 
@@ -138,6 +136,8 @@ class Run:
     def all(self) -> Path:
         """Every stage in order. Returns the last one's folder."""
         last = self._folder
+        write_run(self._folder, self._config, self._data, self._source.identity)
         for stage in self._config.stages:
             last = self.stage(stage)
+            write_run(self._folder, self._config, self._data, self._source.identity)
         return last
