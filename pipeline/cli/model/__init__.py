@@ -10,6 +10,7 @@ VERBS: Final[dict[str, str]] = {
     "show": "Verify a model folder and print what it is",
     "evaluate": "Measure a model on labelled texts, language by language",
     "check": "Behavioural tests: negation, sarcasm, capitals, romanised text, by language",
+    "trust": "How far each language's labels can be trusted",
     "export": "From trained weights to a folder that is served",
     "use": "Another model for a pipeline that runs, without stopping it",
 }

@@ -1,0 +1,65 @@
+"""The table for a model's card, in Markdown."""
+
+from pipeline.sentiment.trust import words
+from pipeline.sentiment.trust.estimate import FLOOR
+from pipeline.sentiment.trust.table import LEVELS, LanguageTrust, Level, TrustTable
+
+
+def section(table: TrustTable) -> str:
+    """The section ``## How far each language can be trusted`` without its heading: levels, then languages by level."""
+    lines = [
+        f"Macro-F1 x 100, 95% interval; 33 is guessing. Measured where there are labelled texts ({table.data}), else",
+        "estimated: from how often a translated sentence gets the label of the English one; without sentences, from",
+        "how much of the language the encoder read and from its relatives. The measured scores serve to describe trust",
+        "here; nothing was trained, calibrated or chosen by them.",
+        "",
+        "| level | what it means | languages |",
+        "|---|---|---|",
+    ]
+    for level in LEVELS:
+        lines.append(f"| **{level}** | {words.MEANING[level]} | {len(at(table, level))} |")
+    lines += ["", "| language | level | macro-F1 | from |", "|---|---|---|---|"]
+    lines += [_row(one) for one in ranked(table) if one.evidence.seen or one.source == "measured"]
+    unseen = [one.language for one in table.languages if not one.evidence.seen and one.source == "estimated"]
+    if table.other.macro_f1 is not None:
+        lines += [
+            f"| {len(unseen)} that the encoder never saw, and any other | low | below "
+            f"{100 * _worst(table):.0f} by rule | |",
+        ]
+    if table.fit is not None:
+        lines += [
+            "",
+            f"Error of the estimates, each measured language left out once: {100 * table.fit.error:.1f} points over "
+            f"{len(table.fit.languages)} languages. {100 * FLOOR:.0f} is one label for all.",
+        ]
+    return "\n".join(lines)
+
+
+def at(table: TrustTable, level: Level) -> list[LanguageTrust]:
+    """The languages of a level, best first."""
+    return [one for one in ranked(table) if one.level == level]
+
+
+def ranked(table: TrustTable) -> list[LanguageTrust]:
+    """All languages: by score, then by tag; the unknown ones last."""
+    return sorted(
+        table.languages,
+        key=lambda one: (one.macro_f1 is None, -(one.macro_f1.value if one.macro_f1 else 0), one.language),
+    )
+
+
+def _worst(table: TrustTable) -> float:
+    found = table.find(table.worst).macro_f1
+    return found.value if found else 0.0
+
+
+def _row(one: LanguageTrust) -> str:
+    score = words.points(one.macro_f1) if one.macro_f1 else ""
+    found = one.evidence
+    if one.source == "measured":
+        why = f"measured, {found.texts} texts"
+    elif found.agreement is not None:
+        why = f"estimated, {100 * found.agreement.value:.0f}% agree with English"
+    else:
+        why = "estimated, no sentences"
+    return f"| {one.language} | {one.level} | {score} | {why} |"
