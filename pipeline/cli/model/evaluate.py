@@ -88,15 +88,15 @@ def command(
 
     if files and data is not None:
         raise InputError("--data and --file: give one of them")
-    if report is not None:
-        from pipeline.sentiment.measure.report import prepare
-
-        prepare(report)
     if files:
         columns = Columns(text_column, label_column, language_column, language, parse_labels(labels))
         labelled = read_files(files, columns)
     else:
         labelled = read_umsab(data or UMSAB, split)
+    if report is not None:
+        from pipeline.sentiment.measure.report import prepare
+
+        prepare(report)
     options = Options(resamples, seed, tuple(tuple(filter(None, one.replace(" ", "").split(","))) for one in means))
     finder = _detector() if detect else None
     name, rule, judged = _judge(model, labelled, finder)

@@ -69,17 +69,11 @@ class Bins:
 def bins(confidence: Float, right: npt.NDArray[np.bool_], count: int | None = None) -> Bins:
     """Cut texts [n] into ``count`` bins of equal mass; of equal confidences the earlier text comes first."""
     order = np.argsort(confidence, kind="stable")
-    return sorted_bins(confidence[order], right[order].astype(np.float64), count or number_of_bins(len(confidence)))
-
-
-def sorted_bins(confidence: Float, right: Float, count: int) -> Bins:
-    """The same for rows [..., n] that are sorted by confidence already."""
-    size = confidence.shape[-1]
-    starts = np.arange(count) * size // count
-    texts = np.diff(np.append(starts, size)).astype(np.int64)
-    return Bins(
-        texts, np.add.reduceat(confidence, starts, axis=-1) / texts, np.add.reduceat(right, starts, axis=-1) / texts
-    )
+    count = count or number_of_bins(len(confidence))
+    starts = np.arange(count) * len(confidence) // count
+    texts = np.diff(np.append(starts, len(confidence))).astype(np.int64)
+    sure = np.add.reduceat(confidence[order], starts) / texts
+    return Bins(texts, sure, np.add.reduceat(right[order].astype(np.float64), starts) / texts)
 
 
 def root(squared: float) -> float:

@@ -117,7 +117,10 @@ def gather(name: str, rows: Iterable[Row], left_out: Counter[str], notes: Sequen
             LabelledSet(language, language_tag(language), tuple(texts), tuple(gold))
             for language, (texts, gold) in groups.items()
         ),
-        notes=(*notes, *(f"{count:,} rows left out: {what}" for what, count in left_out.items())),
+        notes=(
+            *notes,
+            *(f"{count:,} row{'s' if count > 1 else ''} left out: {what}" for what, count in left_out.items()),
+        ),
     )
 
 

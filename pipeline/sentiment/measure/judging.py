@@ -65,7 +65,8 @@ def judge(
     """Verdicts on every set of ``data``, in order. With ``detect`` the rule is told the language found in each text,
     as in the pipeline, otherwise the set's own."""
     total = sum(len(one.texts) for one in data.sets)
-    values = iter(_log_probabilities(model, [text for one in data.sets for text in one.texts], total, progress))
+    texts = [text for one in data.sets for text in one.texts]
+    values = iter(list(_log_probabilities(model, texts, total, progress)))
     return [_judged(model, one, [next(values) for _ in one.texts], detect) for one in data.sets]
 
 

@@ -148,7 +148,7 @@ def _cells(argmax: MeanScores, rule: MeanScores) -> list[str]:
 
 def _comparison(against: Against) -> Iterator[str]:
     other = against.evaluation
-    yield f"<h2>Less {_text(other.model)}</h2>"
+    yield f"<h2>Compared with {_text(other.model)}</h2>"
     yield f'<p class="quiet">The same texts, judged by both. The other model\'s rule: {_text(other.rule)}.</p>'
     columns = (
         "language",
@@ -184,8 +184,9 @@ def _comparison(against: Against) -> Iterator[str]:
     yield _table(
         columns,
         rows,
-        "Differences times 100, with the 95% interval of the paired bootstrap. Right alone: texts that only this model "
-        "gets right, and only the other; p: McNemar's exact test of these, then corrected for all languages (Holm).",
+        "This model less the other, times 100, with the 95% interval of the paired bootstrap. Right alone: texts that "
+        "only this model gets right, and only the other; p: McNemar's exact test of these (with the rule), then "
+        "corrected for all languages (Holm).",
     )
 
 

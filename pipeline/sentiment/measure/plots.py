@@ -77,11 +77,8 @@ def reliability(one: LanguageResult, way: Way, theme: Theme = LIGHT) -> bytes:
     scores = one.scores(way)
     figure, axes, counts = two_rows(theme, 5.0)
     sure, right = [one.confidence for one in scores.bins], [one.right for one in scores.bins]
-    chance = [1.96 * (one.confidence * (1 - one.confidence) / one.texts) ** 0.5 for one in scores.bins]
-    low, high = ([a + sign * b for a, b in zip(sure, chance, strict=True)] for sign in (-1, 1))
     axes.plot([0, 1], [0, 1], color=theme.quiet, lw=1, ls="--", label="perfect")
-    # consistency band (Broecker & Smith 2007): where a bin's point falls in 95% of cases if the model is calibrated
-    axes.fill_between(sure, low, high, color=theme.quiet, alpha=0.18, lw=0, label="within chance, if perfect")
+    _chance_band(axes, scores, theme)
     few, most = min(one.texts for one in scores.bins), max(one.texts for one in scores.bins)
     mass = f"{few:,} texts" if few == most else f"{few:,} or {most:,} texts"
     label = f"{len(sure)} bins of {mass}" if len(sure) > 1 else f"one bin of {mass}"
@@ -100,6 +97,17 @@ def reliability(one: LanguageResult, way: Way, theme: Theme = LIGHT) -> bytes:
     legend(axes, theme)
     _histogram(counts, scores, theme, way)
     return png(figure)
+
+
+def _chance_band(axes: "Axes", scores: Scores, theme: Theme) -> None:
+    """Where a bin's point falls in 95% of cases if the model is calibrated (consistency, Broecker & Smith 2007)."""
+    bins = scores.bins
+    sure = [one.confidence for one in bins] if len(bins) > 1 else [bins[0].confidence - 0.02, bins[0].confidence + 0.02]
+    half = [
+        1.96 * (one.confidence * (1 - one.confidence) / one.texts) ** 0.5 for one in (bins[0], *bins[1:-1], bins[-1])
+    ]
+    low, high = [a - b for a, b in zip(sure, half, strict=True)], [a + b for a, b in zip(sure, half, strict=True)]
+    axes.fill_between(sure, low, high, color=theme.quiet, alpha=0.18, lw=0, label="within chance, if perfect")
 
 
 def _histogram(axes: "Axes", scores: Scores, theme: Theme, way: Way) -> None:

@@ -54,6 +54,21 @@ def estimate(value: float, replicates: Float) -> Estimate:
     return Estimate(round(value, DECIMALS), round(low, DECIMALS), round(high, DECIMALS))
 
 
+def share_estimate(value: float, replicates: Float, texts: int) -> Estimate:
+    """The same for a share of ``texts`` texts.
+
+    Resamples of a set without any error hold none either, which says nothing about the next text: of 1 (or 0) the
+    other end is that of the exact binomial interval (Clopper & Pearson 1934).
+    """
+    found = estimate(value, replicates)
+    reach = round(((1 - bootstrap.LEVEL) / 2) ** (1 / texts), DECIMALS)
+    if value >= 1:
+        return Estimate(found.value, min(found.low, reach), found.high)
+    if value <= 0:
+        return Estimate(found.value, found.low, max(found.high, round(1 - reach, DECIMALS)))
+    return found
+
+
 def calibration_estimate(squared: float, replicates: Float, plain_squared: float) -> Estimate:
     """A calibration error (root of ``squared``, 0 when that is negative) with its centred interval."""
     low, high = bootstrap.centred(squared, replicates, plain_squared)
@@ -105,9 +120,9 @@ def _scores(judged: Judged, way: Way, tables: Counts, rng: np.random.Generator) 
     curve = calibration.risk_coverage(confidence, right)
     kept = sorted({-(-len(gold) * step // COVERAGES) for step in range(1, COVERAGES + 1)})
     scores = Scores(
-        macro_f1=estimate(float(metrics.macro_f1(table)), replicates.macro_f1),
-        macro_recall=estimate(float(metrics.macro_recall(table)), replicates.macro_recall),
-        accuracy=estimate(float(metrics.accuracy(table)), replicates.accuracy),
+        macro_f1=share_estimate(float(metrics.macro_f1(table)), replicates.macro_f1, len(gold)),
+        macro_recall=share_estimate(float(metrics.macro_recall(table)), replicates.macro_recall, len(gold)),
+        accuracy=share_estimate(float(metrics.accuracy(table)), replicates.accuracy, len(gold)),
         calibration=calibration_estimate(replicates.squared, replicates.calibration, replicates.plain_squared),
         plain_calibration=round(float(binned.plain), DECIMALS),
         brier=round(calibration.brier(verdicts.probabilities, gold), DECIMALS),
@@ -130,17 +145,17 @@ def _scores(judged: Judged, way: Way, tables: Counts, rng: np.random.Generator) 
 def _classes(table: Counts, tables: Counts) -> list[ClassScores]:
     here, drawn = metrics.by_class(table), metrics.by_class(tables)
 
-    def of(value: Float, replicates: Float, index: int) -> Estimate | None:
-        return None if np.isnan(value[index]) else estimate(float(value[index]), replicates[:, index])
+    def of(value: Float, replicates: Float, index: int, texts: int) -> Estimate | None:
+        return share_estimate(float(value[index]), replicates[:, index], texts) if texts else None
 
     return [
         ClassScores(
             label=label,
-            texts=int(table[index].sum()),
-            given=int(table[:, index].sum()),
-            precision=of(here.precision, drawn.precision, index),
-            recall=of(here.recall, drawn.recall, index),
-            f1=of(here.f1, drawn.f1, index) if table[index].sum() else None,
+            texts=(texts := int(table[index].sum())),
+            given=(given := int(table[:, index].sum())),
+            precision=of(here.precision, drawn.precision, index, given),
+            recall=of(here.recall, drawn.recall, index, texts),
+            f1=of(here.f1, drawn.f1, index, texts),
         )
         for index, label in enumerate(LABELS)
     ]

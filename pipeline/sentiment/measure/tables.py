@@ -15,10 +15,11 @@ NAME_CHARS = 12
 
 
 def points(one: Estimate, signed: bool = False) -> str:
-    """``60.6 (55-66)``: times 100, the interval in whole points; with a sign and a decimal for differences."""
+    """``60.6 (55-66)``: times 100, the interval in whole points; a difference with sign and decimals."""
     if signed:
-        return f"{100 * one.value:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
-    return f"{100 * one.value:.1f} ({100 * one.low:.0f}-{100 * one.high:.0f})"
+        return f"{100 * one.value:+.1f} ({100 * one.low:.1f}, {100 * one.high:.1f})"
+    value = f"{100 * one.value:.1f}" if one.value < 0.9995 else "100"
+    return f"{value} ({100 * one.low:.0f}-{100 * one.high:.0f})"
 
 
 def error(one: Estimate) -> str:
@@ -68,15 +69,15 @@ def _cells(argmax: MeanScores, rule: MeanScores) -> tuple[str, ...]:
 
 def _differences(evaluation: Evaluation, against: Against) -> Table:
     other = against.evaluation
-    title = f"less {printable(other.model)} (rule {printable(other.rule)})"
-    table = _table(title, ("language", "F1 argmax", "F1 rule", "alone right", "p", "p Holm"))
+    title = f"this model less {printable(other.model)} (rule {printable(other.rule)})"
+    table = _table(title, ("language", "F1 argmax", "F1 rule", "alone", "p", "p Holm"))
     for one in against.languages:
         rule = one.rule
         table.add_row(
             Text(printable(one.language, NAME_CHARS)),
             points(one.argmax.macro_f1, signed=True),
             points(rule.macro_f1, signed=True),
-            f"{rule.only_this:,} : {rule.only_other:,}",
+            f"{rule.only_this:,}:{rule.only_other:,}",
             p_value(rule.p),
             p_value(rule.p_holm),
             style="bold" if rule.macro_f1.clear else "",
@@ -96,12 +97,12 @@ def p_value(value: float) -> str:
 def _legend(evaluation: Evaluation) -> Text:
     lines = [
         "F1: macro-F1 x 100; argmax: without the rule; recall: macro recall x 100;",
-        "calibration: debiased error of the rule's probabilities; in brackets the 95% interval",
+        "calibration: debiased error of the rule's probabilities; (95% interval)",
     ]
     if evaluation.against is not None:
         lines += [
-            "alone right: texts that this model alone gets right : that the other alone does, with the rule;",
-            "p: McNemar's exact test of these; bold: the F1 interval does not hold 0",
+            "alone: texts that only this model gets right:that only the other does (rule);",
+            "p: McNemar's exact test of these; bold: the interval of F1 does not hold 0",
         ]
     lines += [f"mean of {len(mean.languages)}: {', '.join(mean.languages)}" for mean in evaluation.means]
     lines += [f"{'*' if 'too few' in note else '!'} {note}" for note in evaluation.notes]
