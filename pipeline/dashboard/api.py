@@ -15,6 +15,7 @@ from pipeline.dashboard import convert, models
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.live import Hub
+from pipeline.dashboard.trust import TrustBook
 from pipeline.store import queries as q
 
 T = TypeVar("T")
@@ -57,7 +58,11 @@ def parse_cursor(cursor: str) -> tuple[int, str]:
 
 
 def build_api(
-    database: Database, hub: Hub, gold: dict[str, Gold] | None, clock: Callable[[], float] = time.time
+    database: Database,
+    hub: Hub,
+    gold: dict[str, Gold] | None,
+    book: TrustBook,
+    clock: Callable[[], float] = time.time,
 ) -> APIRouter:
     """The routes. ``gold`` is None outside demo mode."""
     api = APIRouter(prefix="/api/v1", responses=UNAVAILABLE)
@@ -96,9 +101,14 @@ def build_api(
 
     @api.get("/languages")
     async def languages(filters: Filters) -> models.Languages:
-        """Mentions, shares, net sentiment and how sure the model is, by language."""
-        period = q.period(filters, clock())
-        return await ask(lambda client: convert.languages(filters, period, q.by_language(client, filters, period)))
+        """Mentions, shares, net sentiment, how sure the model is and how far to trust it, by language."""
+        now = clock()
+        period = q.period(filters, now)
+        return await ask(
+            lambda client: convert.languages(
+                filters, period, q.by_language(client, filters, period), book.marks(client, filters.tenant, now)
+            )
+        )
 
     @api.get("/brands")
     async def brands(filters: Filters) -> models.Brands:

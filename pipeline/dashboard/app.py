@@ -17,7 +17,9 @@ from pipeline.dashboard.api import build_api
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.gold import load_gold
 from pipeline.dashboard.live import Hub
+from pipeline.dashboard.routes_trust import build_trust_routes
 from pipeline.dashboard.security import Guard
+from pipeline.dashboard.trust import TrustBook
 from pipeline.errors import BabelwatchError
 from pipeline.settings import Settings
 from pipeline.sources.http import build_router
@@ -43,7 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     database = Database(settings)
     gold = load_gold() if settings.demo else None
-    hub = Hub(database, gold)
+    book = TrustBook(settings)
+    hub = Hub(database, gold, book)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.include_router(build_api(database, hub, gold), tags=["dashboard"])
+    app.include_router(build_api(database, hub, gold, book), tags=["dashboard"])
+    app.include_router(build_trust_routes(database, book), tags=["dashboard"])
     app.include_router(build_router(settings), tags=["source"])
 
     @app.exception_handler(BabelwatchError)

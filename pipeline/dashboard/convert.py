@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pipeline.dashboard import models as m
 from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.statistics import FEW, net_sentiment, wilson
+from pipeline.dashboard.trust import Marks
 from pipeline.store import queries as q
 from schemas.events import UNSURE
 
@@ -118,7 +119,7 @@ def _ranked(pairs: Mapping[str, q.Pair]) -> list[tuple[str, q.Pair]]:
     return sorted(pairs.items(), key=lambda item: (-item[1].now.mentions, item[0]))
 
 
-def languages(view: q.View, period: q.Period, pairs: Mapping[str, q.Pair]) -> m.Languages:
+def languages(view: q.View, period: q.Period, pairs: Mapping[str, q.Pair], trust: Marks) -> m.Languages:
     """The table by language."""
     total = sum(pair.now.mentions for pair in pairs.values()) or 1
     return m.Languages(
@@ -126,6 +127,7 @@ def languages(view: q.View, period: q.Period, pairs: Mapping[str, q.Pair]) -> m.
         languages=[
             m.LanguageRow(
                 language=tag,
+                trust=trust.of(tag),
                 mood=mood(pair.now),
                 previous=mood(pair.before),
                 mentions=pair.now.mentions,

@@ -14,6 +14,7 @@ from pipeline.dashboard.channel import Channel
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.snapshot import Slow, Snapshot, take, take_slow
+from pipeline.dashboard.trust import TrustBook
 from pipeline.errors import BabelwatchError, ClickHouseUnavailable
 from pipeline.metrics import DASHBOARD_REFRESHES
 from pipeline.store.queries import View
@@ -53,11 +54,13 @@ class Hub:
         self,
         database: Database,
         gold: dict[str, Gold] | None,
+        book: TrustBook,
         clock: Callable[[], float] = time.time,
         every_s: float = EVERY_S,
     ) -> None:
         self._database = database
         self._gold = gold
+        self._book = book
         self._clock = clock
         self._every_s = every_s
         self._views: dict[View, _Live] = {}
@@ -148,7 +151,7 @@ class Hub:
         self._views.pop(view, None)
 
     def _slow(self, view: View, now: float) -> Callable[[Client], Slow]:
-        return lambda client: take_slow(client, view, now, self._gold)
+        return lambda client: take_slow(client, view, now, self._gold, self._book)
 
     def _take(self, view: View, now: float, slow: Slow) -> Callable[[Client], Snapshot]:
         return lambda client: take(client, view, now, slow)

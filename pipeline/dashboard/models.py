@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from pipeline.dashboard.models_trust import TrustMark
+
 LabelName = Literal["negative", "neutral", "positive", "unsure"]
 
 
@@ -99,6 +101,7 @@ class LanguageRow(BaseModel):
     """One language, BCP 47; ``und`` is not known surely enough."""
 
     language: str
+    trust: TrustMark
     mood: Mood
     previous: Mood
     mentions: int

@@ -8,6 +8,7 @@ from clickhouse_driver import Client
 
 from pipeline.dashboard import convert, models
 from pipeline.dashboard.gold import Gold
+from pipeline.dashboard.trust import Marks, TrustBook
 from pipeline.store import queries as q
 
 FEED_ROWS = 50
@@ -19,6 +20,7 @@ class Slow:
 
     dead: q.DeadCounts
     agreement: models.Agreement | None
+    trust: Marks
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class Snapshot:
     newest: datetime | None
 
 
-def take_slow(client: Client, view: q.View, now: float, gold: Mapping[str, Gold] | None) -> Slow:
-    """Dead letters and, in demo mode (``gold`` given), agreement with the gold labels."""
+def take_slow(client: Client, view: q.View, now: float, gold: Mapping[str, Gold] | None, book: TrustBook) -> Slow:
+    """Dead letters, trust in each language and, in demo mode (``gold`` given), agreement with the gold labels."""
     period = q.period(view, now)
     agreement = None
     if gold is not None:
         agreement = convert.agreement(q.sample_verdicts(client, view, period), gold)
-    return Slow(q.dead_letters(client, period), agreement)
+    return Slow(q.dead_letters(client, period), agreement, book.marks(client, view.tenant, now))
 
 
 def take(client: Client, view: q.View, now: float, slow: Slow) -> Snapshot:
@@ -55,7 +57,7 @@ def take(client: Client, view: q.View, now: float, slow: Slow) -> Snapshot:
     return Snapshot(
         summary=convert.summary(view, period, languages, slow.dead, newest, now),
         series=convert.series(view, period, q.series(client, view, period), "total", now, 1),
-        languages=convert.languages(any_language, period, languages),
+        languages=convert.languages(any_language, period, languages, slow.trust),
         brands=convert.brands(any_brand, period, brands),
         mentions=[convert.mention(row) for row in q.feed(client, view, period, now, FEED_ROWS)],
         slow=slow,

@@ -342,10 +342,12 @@ def test_the_page_is_served_with_its_policy(page: Dashboard) -> None:
 def test_settings_of_a_user_may_not_write(clickhouse_url: str, store: MentionStore) -> None:
     """The dashboard only reads: nothing in its queries needs more."""
     from pipeline.dashboard.snapshot import take, take_slow
+    from pipeline.dashboard.trust import TrustBook
+    from pipeline.settings import Settings
     from pipeline.store.queries import View
 
     store.write(workload(20, 60, seed=1))
     client: Client = connect(clickhouse_url, readonly=2)
     now = time.time()
-    slow = take_slow(client, View(), now, {})
+    slow = take_slow(client, View(), now, {}, TrustBook(Settings()))
     assert take(client, View(), now, slow).summary.mood.mentions == 20

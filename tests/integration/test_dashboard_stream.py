@@ -14,6 +14,7 @@ from clickhouse_driver import Client
 
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.live import Hub
+from pipeline.dashboard.trust import TrustBook
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.settings import Settings
 from pipeline.store.client import connect
@@ -109,7 +110,7 @@ async def test_fifty_browsers_cost_no_more_queries_than_one(clickhouse_url: str)
             return await super().run(work)
 
     database = Counting(Settings(clickhouse_url=clickhouse_url, api_token=TOKEN))
-    hub = Hub(database, None, every_s=0.05)
+    hub = Hub(database, None, TrustBook(Settings()), every_s=0.05)
     rounds = [0] * 50
 
     async def browser(number: int) -> None:
@@ -137,7 +138,7 @@ async def test_a_view_that_nobody_looks_at_is_not_read_for_ever(
     migrate(clickhouse_url)
     monkeypatch.setattr("pipeline.dashboard.live.LINGER_S", 0.2)
     database = Database(Settings(clickhouse_url=clickhouse_url, api_token=TOKEN))
-    hub = Hub(database, None, every_s=0.05)
+    hub = Hub(database, None, TrustBook(Settings()), every_s=0.05)
     try:
         async with contextlib.aclosing(hub.events(View(brand="x"), None)) as stream:
             await anext(stream)

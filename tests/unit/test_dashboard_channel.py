@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pipeline.dashboard import models
 from pipeline.dashboard.channel import REMEMBERED, Channel, Event
 from pipeline.dashboard.snapshot import Slow, Snapshot
+from pipeline.dashboard.trust import Marks
+from pipeline.sentiment.trust.table import nothing_known
 from pipeline.store.queries import DeadCounts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +58,7 @@ def snapshot(numbers: list[int], mentions: int = 1, **labels: models.LabelName) 
         languages=models.Languages(period=SPAN, languages=[]),
         brands=models.Brands(period=SPAN, brands=[]),
         mentions=[item(n, labels.get(f"n{n}", "neutral")) for n in sorted(numbers, reverse=True)],
-        slow=Slow(DeadCounts(0, 0, ()), None),
+        slow=Slow(DeadCounts(0, 0, ()), None, Marks(nothing_known("a test"))),
         newest=None,
     )
 
