@@ -67,6 +67,43 @@ def test_the_page_shows_the_numbers_and_moves(open_page: OpenPage, store: Mentio
     expect(page.locator("#volume")).to_have_attribute("aria-label", re.compile("16 negative"))
 
 
+def test_unsure_is_shown_apart_and_only_where_there_is_some(open_page: OpenPage, store: MentionStore) -> None:
+    seed(store)
+    page = open_page()
+    expect(page.locator("#kpi-mentions")).to_have_text("60")
+    apart = page.locator("#kpis dl.unsure, #volume-legend .legend-item:has(.unsure), th.unsure-head, td.unsure-cell")
+    assert not any(one.is_visible() for one in apart.all())
+    expect(page.locator("#only option[value=unsure]")).to_have_count(0)
+
+    now = datetime.now(UTC)
+    store.write(
+        [
+            scored(f"who knows {n}", label="unsure", published_at=now - timedelta(seconds=n + 1), brands=LUMORA)
+            for n in range(40)
+        ]
+    )
+    expect(page.locator("#kpi-mentions")).to_have_text("100")
+    expect(page.locator("#kpi-net")).to_have_text("+17")  # (25 - 15) / 60: as before, over the judged
+    expect(page.locator("#kpi-unsure")).to_be_visible()
+    expect(page.locator("#kpi-unsure")).to_have_text("40%")
+    expect(page.locator("#kpis dl.unsure")).to_contain_text("60% judged")
+    expect(page.locator("#kpis dl.neutral .kpi-value")).to_have_text("33%")
+    expect(page.locator("#volume-legend")).to_contain_text("unsure")
+    words = re.compile("15 negative, 20 neutral, 25 positive, and 40 unsure")
+    expect(page.locator("#volume")).to_have_attribute("aria-label", words)
+    english = page.locator("#languages tbody tr", has_text="English").first
+    assert english.inner_text().split()[:8] == ["English", "en", "80", "0%", "50%", "50%", "50%", "+50"]
+    expect(page.locator("#languages th.unsure-head")).to_be_visible()
+    expect(page.locator("#brands td.unsure-cell")).to_have_text("73%")  # 40 of 55
+    first = page.locator("#feed li.mention").first
+    expect(first.locator(".label")).to_have_text("? unsure")
+    expect(first.locator(".label")).to_have_attribute("title", re.compile("neutral 48%.*none is sure enough"))
+    page.locator("#only").select_option("unsure")
+    shown = [one for one in page.locator("#feed li.mention").all() if one.is_visible()]
+    assert shown
+    assert all("unsure" in (one.get_attribute("class") or "") for one in shown)
+
+
 def test_an_edit_and_a_label_change_reach_the_feed(open_page: OpenPage, store: MentionStore) -> None:
     store.write([scored("first words", ident="e", label="negative")])
     page = open_page()

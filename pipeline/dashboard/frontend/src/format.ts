@@ -1,6 +1,6 @@
 /** Numbers and times as the page writes them. The page is in English, whatever the texts are in. */
 
-import type { Label, Mood, Share } from "./types";
+import type { AnyLabel, Mood, Share } from "./types";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
@@ -8,7 +8,7 @@ const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const names = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
 export const MINUS = "\u2212";
-export const SIGN: Record<Label, string> = { negative: "\u25bc", neutral: "\u25cf", positive: "\u25b2" };
+export const SIGN: Record<AnyLabel, string> = { negative: "\u25bc", neutral: "\u25cf", positive: "\u25b2", unsure: "?" };
 
 export const count = (n: number): string => (n >= 1e6 ? compact.format(n) : whole.format(n));
 export const rate = (n: number): string => (n >= 100 ? whole.format(n) : oneDigit.format(n));

@@ -13,6 +13,7 @@ import { LanguagesPanel } from "./panels/languages";
 import { filters, onChange } from "./state";
 import { Stream } from "./stream";
 import { onTheme, startTheme } from "./theme";
+import type { AnyLabel } from "./types";
 
 startTheme(byId("theme"));
 
@@ -25,16 +26,25 @@ const agreement = new AgreementPanel();
 const feed = new Feed();
 const netNote = h("span", { class: "legend-net" });
 
+const legend = (label: AnyLabel): HTMLElement =>
+  h("span", { class: "legend-item" }, h("span", { class: `sign ${label}`, "aria-hidden": "true" }, SIGN[label]), label);
+const unsureLegend = legend("unsure");
+unsureLegend.hidden = true;
+
 byId("volume-legend").append(
-  ...(["positive", "neutral", "negative"] as const).map((label) =>
-    h("span", { class: "legend-item" }, h("span", { class: `sign ${label}`, "aria-hidden": "true" }, SIGN[label]), label)),
+  unsureLegend,
+  ...(["positive", "neutral", "negative"] as const).map(legend),
   h("span", { class: "legend-item" }, h("span", { class: "sign net", "aria-hidden": "true" }, "\u2501"), netNote),
 );
 
 const stream = new Stream(filters(), {
-  summary: (part) => kpis.update(part),
+  summary: (part) => {
+    kpis.update(part);
+    if (part.mood.unsure > 0) feed.offerUnsure();
+  },
   series: (part) => {
     setText(netNote, `net, over ${stepName(part.period.step_s * ROLLING)}`);
+    unsureLegend.hidden = !(part.series[0]?.unsure.some((n) => n > 0) ?? false);
     volume.update(part);
   },
   languages: (part) => {

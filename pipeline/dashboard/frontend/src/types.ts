@@ -2,11 +2,15 @@
 
 export type Label = "negative" | "neutral" | "positive";
 export const LABELS: readonly Label[] = ["negative", "neutral", "positive"];
+/** What a mention may carry: one of the classes, or none because it would be wrong too often. */
+export type AnyLabel = Label | "unsure";
 
 export interface Share { share: number; low: number; high: number }
 
 export interface Mood {
   mentions: number; negative: number; neutral: number; positive: number;
+  /** Without a label: in `mentions`, in no share. `judged` are the others, `coverage` their share. */
+  unsure: number; judged: number; coverage: number | null;
   negative_share: Share | null; neutral_share: Share | null; positive_share: Share | null;
   net: number | null; net_low: number | null; net_high: number | null;
   few: boolean; confidence: number | null; language_confidence: number | null; reach: number;
@@ -20,7 +24,7 @@ export interface Summary {
   newest_stored_at: string | null; newest_stored_age_s: number | null;
 }
 
-export interface Line { key: string; negative: number[]; neutral: number[]; positive: number[] }
+export interface Line { key: string; negative: number[]; neutral: number[]; positive: number[]; unsure: number[] }
 export interface Series { period: Span; by: string; slots: number[]; series: Line[]; others: number }
 
 export interface LanguageRow { language: string; mood: Mood; previous: Mood; mentions: number; share: number }
@@ -32,7 +36,7 @@ export interface Brands { period: Span; brands: BrandRow[] }
 export interface Mention {
   id: string; source: string; published_at: string; stored_at: string; language: string; language_confidence: number;
   brands: string[]; segments: { text: string; brand: string | null }[]; truncated: boolean;
-  label: Label; probability: number; negative: number; neutral: number; positive: number; model: string;
+  label: AnyLabel; probability: number; negative: number; neutral: number; positive: number; model: string;
   author: string | null; url: string | null; reach: number; country: string | null; revision: number;
 }
 
@@ -40,10 +44,10 @@ export interface FeedChange { added: Mention[]; removed: string[]; reset: boolea
 export interface FeedPage { mentions: Mention[]; next: string | null }
 
 export interface AgreementRow {
-  language: string; texts: number; agree: number; agreement: Share; language_agree: number; mentions: number;
+  language: string; texts: number; unsure: number; agree: number; agreement: Share | null; language_agree: number; mentions: number;
 }
 export interface Agreement {
-  texts: number; agree: number; agreement: Share | null; languages: AgreementRow[]; sample_texts: number;
+  texts: number; unsure: number; agree: number; agreement: Share | null; languages: AgreementRow[]; sample_texts: number;
 }
 
 export interface Tick { ok: boolean; reason: string | null; as_of: number | null; now: number; newest_stored_age_s: number | null }

@@ -18,13 +18,15 @@ export function createChart(element: HTMLElement): Chart {
 }
 
 export interface Palette {
-  negative: string; neutral: string; positive: string; ink: string; soft: string; line: string; panel: string; net: string; hatch: string;
+  negative: string; neutral: string; positive: string; unsure: string; ink: string; soft: string; line: string; panel: string;
+  net: string; hatch: string; unsureHatch: string;
 }
 
 export function palette(): Palette {
   return {
-    negative: colour("negative"), neutral: colour("neutral"), positive: colour("positive"), ink: colour("ink"),
-    soft: colour("soft"), line: colour("line"), panel: colour("panel"), net: colour("net"), hatch: colour("hatch"),
+    negative: colour("negative"), neutral: colour("neutral"), positive: colour("positive"), unsure: colour("unsure"),
+    ink: colour("ink"), soft: colour("soft"), line: colour("line"), panel: colour("panel"), net: colour("net"),
+    hatch: colour("hatch"), unsureHatch: colour("unsure-hatch"),
   };
 }
 
@@ -48,4 +50,9 @@ export function tooltip(p: Palette): Record<string, unknown> {
 /** Negative is also hatched, faintly: the colours are not the only difference. */
 export const hatch = (p: Palette): Record<string, unknown> => ({
   symbol: "rect", dashArrayX: [1, 0], dashArrayY: [1.5, 4.5], rotation: -Math.PI / 4, color: p.hatch,
+});
+
+/** Unsure is hatched strongly and the other way: it is no class, and must not pass for neutral. */
+export const unsureHatch = (p: Palette): Record<string, unknown> => ({
+  symbol: "rect", dashArrayX: [1, 0], dashArrayY: [1.5, 2.5], rotation: Math.PI / 4, color: p.unsureHatch,
 });

@@ -28,7 +28,7 @@ export class BrandsChart {
     const { rows } = this;
     this.element.style.height = `${Math.max(1, rows.length) * 24 + 26}px`;
     this.chart.resize();
-    const share = (row: BrandRow, label: Label): number => row.mood[label] / Math.max(1, row.mood.mentions);
+    const share = (row: BrandRow, label: Label): number => row.mood[label] / Math.max(1, row.mood.judged);
     const bar = (label: Label, stack: string, data: number[], extra: Record<string, unknown> = {}): Record<string, unknown> => ({
       name: label, type: "bar", stack, barWidth: 13, cursor: "pointer",
       // a brand of few mentions is pale: its shares may be chance
@@ -64,7 +64,8 @@ export class BrandsChart {
               return `${SIGN[l]} ${l}  ${count(mood[l])}` + (s ? `  ${percent(s.share)}  (${interval(s)})` : "");
             });
             const net = mood.net === null ? "" : `net ${points(mood.net)}  (${netInterval(mood)})`;
-            return [`${brandName(row.brand)}: ${count(row.mentions)} mentions`, ...lines, net].join("\n");
+            const unsure = mood.unsure ? `, ${count(mood.unsure)} unsure` : "";
+            return [`${brandName(row.brand)}: ${count(row.mentions)} mentions${unsure}`, ...lines, net].join("\n");
           },
         },
         series: [

@@ -1,8 +1,8 @@
 /** Volume over time stacked by sentiment, and net sentiment below on the same time axis. */
 
 import { clockTime, count, dayName, MINUS, points, SIGN, slotTime, stepName } from "../format";
-import type { Label, Series } from "../types";
-import { createChart, FONT, hatch, palette, tooltip, type Chart } from "./base";
+import type { AnyLabel, Series } from "../types";
+import { createChart, FONT, hatch, palette, tooltip, unsureHatch, type Chart } from "./base";
 
 /** Net sentiment of one slot is mostly chance: it is taken over this many, and left out below so many mentions. */
 export const ROLLING = 6;
@@ -48,7 +48,8 @@ export class VolumeChart {
     if (!series) return;
     const p = palette();
     const { step_s: step } = series.period;
-    const line = series.series[0] ?? { key: "", negative: [], neutral: [], positive: [] };
+    const line = series.series[0] ?? { key: "", negative: [], neutral: [], positive: [], unsure: [] };
+    const anyUnsure = line.unsure.some((n) => n > 0);
     const net = rollingNet(line.negative, line.neutral, line.positive, ROLLING);
     const span = series.slots.length * step;
     const wanted = Math.max(3, Math.floor(this.element.clientWidth / 90));
@@ -63,13 +64,13 @@ export class VolumeChart {
       axisLine: { lineStyle: { color: p.line } },
       axisPointer: { show: true, type: "line" as const, lineStyle: { color: p.soft, width: 1 }, label: { show: false } },
     };
-    const bars = (label: Label): Record<string, unknown> => ({
+    const bars = (label: AnyLabel): Record<string, unknown> => ({
       name: label,
       type: "bar",
       stack: "volume",
       data: line[label],
       barCategoryGap: series.slots.length > 100 ? "18%" : "22%",
-      itemStyle: { color: p[label], ...(label === "negative" ? { decal: hatch(p) } : {}) },
+      itemStyle: { color: p[label], ...(label === "negative" ? { decal: hatch(p) } : label === "unsure" ? { decal: unsureHatch(p) } : {}) },
       emphasis: { disabled: true },
     });
     const reach = Math.max(...net.map((n) => (n.value === null ? 0 : Math.max(Math.abs(n.low), Math.abs(n.high), Math.abs(n.value)))));
@@ -116,7 +117,8 @@ export class VolumeChart {
           formatter: (items: { dataIndex: number }[]) => {
             const i = items[0]?.dataIndex ?? 0;
             const n = net[i];
-            const rows = (["positive", "neutral", "negative"] as const).map((l) => `${SIGN[l]} ${l}  ${count(line[l][i] ?? 0)}`);
+            const shown: AnyLabel[] = anyUnsure ? ["unsure", "positive", "neutral", "negative"] : ["positive", "neutral", "negative"];
+            const rows = shown.map((l) => `${SIGN[l]} ${l}  ${count(line[l][i] ?? 0)}`);
             const nets = n && n.value !== null ? `net ${points(n.value / 100)}  (${points(n.low / 100)} to ${points(n.high / 100)})` : "net: too few mentions";
             const filling = i === series.slots.length - 1 ? ", still filling" : "";
             return [`${slotTime(series.slots[i] ?? 0, step)}  (${stepName(step)}${filling})`, ...rows, nets].join("\n");
@@ -126,6 +128,7 @@ export class VolumeChart {
           bars("negative"),
           bars("neutral"),
           bars("positive"),
+          bars("unsure"),
           {
             name: "band-low", type: "line", stack: "band", xAxisIndex: 1, yAxisIndex: 1, symbol: "none", silent: true,
             stackStrategy: "all", lineStyle: { opacity: 0 }, data: net.map((n) => (n.value === null ? null : n.low)),
@@ -152,9 +155,10 @@ export class VolumeChart {
     const line = series.series[0];
     if (!line) return "No mentions in this window.";
     const sum = (xs: number[]): number => xs.reduce((a, b) => a + b, 0);
+    const unsure = sum(line.unsure);
     return (
       `Mentions per ${stepName(series.period.step_s)}, stacked by sentiment: ${count(sum(line.negative))} negative, ` +
-      `${count(sum(line.neutral))} neutral, ${count(sum(line.positive))} positive in the window; net sentiment below.`
+      `${count(sum(line.neutral))} neutral, ${count(sum(line.positive))} positive${unsure ? `, and ${count(unsure)} unsure` : ""} in the window; net sentiment below.`
     );
   }
 }

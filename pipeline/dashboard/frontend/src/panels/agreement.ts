@@ -2,8 +2,11 @@
 
 import { byId, h, replaceKeepingFocus, setText } from "../dom";
 import { count, interval, languageName, percent } from "../format";
-import type { Agreement } from "../types";
+import type { Agreement, AgreementRow } from "../types";
 import { headRow } from "./table";
+
+/** Texts with a label: an unsure one neither agrees nor disagrees. */
+const judged = (row: AgreementRow): number => row.texts - row.unsure;
 
 export class AgreementPanel {
   private readonly body = h("tbody");
@@ -28,15 +31,15 @@ export class AgreementPanel {
     setText(
       byId("agreement-note"),
       part.agreement
-        ? `${percent(part.agreement.share)} (${interval(part.agreement)}) of ${count(part.texts)} of ${count(part.sample_texts)} sample texts`
+        ? `${percent(part.agreement.share)} (${interval(part.agreement)}) of ${count(part.texts)} of ${count(part.sample_texts)} sample texts` + (part.unsure ? `, ${count(part.unsure)} of them unsure` : "")
         : "no sample texts in this window yet",
     );
     replaceKeepingFocus(this.body, ...part.languages.map((row) =>
       h("tr", {},
         h("th", { scope: "row", class: "text" }, languageName(row.language), " ", h("span", { class: "tag" }, row.language)),
-        h("td", { class: "number" }, `${row.agree}/${row.texts}`),
-        h("td", { class: `number${row.texts < 30 ? " few" : ""}` }, `${row.texts < 30 ? "~" : ""}${percent(row.agreement.share)}`),
-        h("td", { class: "number soft" }, interval(row.agreement)),
+        h("td", { class: "number", title: row.unsure ? `${row.unsure} more are unsure` : null }, `${row.agree}/${judged(row)}`),
+        h("td", { class: `number${judged(row) < 30 ? " few" : ""}` }, row.agreement ? `${judged(row) < 30 ? "~" : ""}${percent(row.agreement.share)}` : "\u2013"),
+        h("td", { class: "number soft" }, row.agreement ? interval(row.agreement) : ""),
         h("td", { class: "number" }, `${row.language_agree}/${row.texts}`))));
   }
 }

@@ -4,12 +4,12 @@ import { byId, h, setText } from "../dom";
 import { age, brandName, fullTime, languageName, percent, SIGN } from "../format";
 import { appendSafely, httpUrl, langAttribute } from "../safe-text";
 import { apiQuery, filters } from "../state";
-import { LABELS, type FeedChange, type FeedPage, type Label, type Mention } from "../types";
+import { LABELS, type AnyLabel, type FeedChange, type FeedPage, type Mention } from "../types";
 
 // A phone shows the feed below everything else: a short page there, with a button for more.
 const KEPT = matchMedia("(max-width: 820px)").matches ? 30 : 200;
 const LONG = 320;
-const UNSURE = 0.5;
+const DOUBTFUL = 0.5;
 
 export class Feed {
   private items = new Map<string, { mention: Mention; element: HTMLElement; time: HTMLElement }>();
@@ -21,19 +21,26 @@ export class Feed {
   private paused = false;
   private waiting: FeedChange[] = [];
   private waitingCount = 0;
-  private only: Label | "" = "";
+  private only: AnyLabel | "" = "";
+  private readonly choice: HTMLSelectElement;
   private reachedEnd = false;
   private limit = KEPT;
 
   constructor() {
     this.pause = h("button", { type: "button", class: "small", "aria-pressed": "false", id: "pause", click: () => this.setPaused(!this.paused) }, "Pause");
-    const choice = h("select", { id: "only", "aria-label": "Show only mentions with this label", change: (event) => this.choose(event) },
+    this.choice = h("select", { id: "only", "aria-label": "Show only mentions with this label", change: (event) => this.choose(event) },
       h("option", { value: "" }, "All labels"),
       ...LABELS.map((label) => h("option", { value: label }, `${SIGN[label]} ${label}`)));
-    byId("feed-controls").append(choice, this.pause);
+    byId("feed-controls").append(this.choice, this.pause);
     this.older = h("button", { type: "button", class: "small", click: () => void this.loadOlder() }, "Older mentions");
     this.root.append(this.empty, this.list, h("p", { class: "older" }, this.older));
     setInterval(() => this.ages(), 1000);
+  }
+
+  /** There are unsure mentions: they can be chosen from now on. */
+  offerUnsure(): void {
+    if (this.choice.querySelector("option[value=unsure]")) return;
+    this.choice.append(h("option", { value: "unsure" }, `${SIGN.unsure} unsure`));
   }
 
   update(change: FeedChange): void {
@@ -128,7 +135,7 @@ export class Feed {
   }
 
   private choose(event: Event): void {
-    this.only = (event.target as HTMLSelectElement).value as Label | "";
+    this.only = (event.target as HTMLSelectElement).value as AnyLabel | "";
     for (const { mention, element } of this.items.values()) element.hidden = this.only !== "" && mention.label !== this.only;
   }
 
@@ -164,7 +171,9 @@ export class Feed {
 }
 
 function item(mention: Mention, time: HTMLElement): HTMLElement {
-  const unsure = mention.probability < UNSURE;
+  const unsure = mention.label === "unsure";
+  const doubtful = !unsure && mention.probability < DOUBTFUL;
+  const why = unsure ? "; none is sure enough for the error that is accepted" : doubtful ? "; the model is not sure" : "";
   const chances = LABELS.map((label) => `${label} ${percent(mention[label])}`).join(", ");
   const language = languageName(mention.language);
   const text = h("p", { class: "said" });
@@ -183,8 +192,8 @@ function item(mention: Mention, time: HTMLElement): HTMLElement {
   if (more) text.classList.add("clamped");
   return h("li", { class: `mention ${mention.label}`, "data-id": mention.id, "data-at": Date.parse(mention.published_at) },
     h("p", { class: "about" },
-      h("span", { class: `label ${mention.label}${unsure ? " unsure" : ""}`, title: `${chances}${unsure ? "; the model is not sure" : ""} (${mention.model})` },
-        h("span", { "aria-hidden": "true" }, `${SIGN[mention.label]} `), mention.label, ` ${percent(mention.probability)}`),
+      h("span", { class: `label ${mention.label}${doubtful ? " doubtful" : ""}`, title: `${chances}${why} (${mention.model})` },
+        h("span", { "aria-hidden": "true" }, `${SIGN[mention.label]} `), mention.label, unsure ? "" : ` ${percent(mention.probability)}`),
       h("span", { class: "tongue", title: `${language}, ${percent(mention.language_confidence)} sure` }, language, " ", h("span", { class: "tag" }, mention.language)),
       h("span", { class: "where" }, h("bdi", {}, mention.source), mention.country ? ` \u00b7 ${mention.country}` : "", mention.revision > 0 ? " \u00b7 edited" : ""),
       link(mention.url, time)),

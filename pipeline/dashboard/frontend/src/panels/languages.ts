@@ -5,7 +5,7 @@ import { count, languageName } from "../format";
 import { langAttribute } from "../safe-text";
 import { filters, setFilters } from "../state";
 import type { LanguageRow, Languages } from "../types";
-import { headRow, netCell, shareCell, sureCell } from "./table";
+import { headRow, netCell, shareCell, showUnsure, sureCell, UNSURE_HEAD, unsureCell } from "./table";
 
 export class LanguagesPanel {
   private readonly body = h("tbody");
@@ -21,6 +21,7 @@ export class LanguagesPanel {
           ["\u25bc Neg", "Share of negative mentions"],
           ["\u25cf Neu", "Share of neutral mentions"],
           ["\u25b2 Pos", "Share of positive mentions"],
+          UNSURE_HEAD,
           ["Net", "Positive minus negative, in points"],
           ["Sure", "How sure the model is: mean probability of the chosen label"],
           ["Lang", "How sure the language is: mean probability of the detected language"],
@@ -32,16 +33,18 @@ export class LanguagesPanel {
   update(part: Languages): void {
     const chosen = filters().language;
     const rows = part.languages.filter((row) => row.mentions > 0 || row.language === chosen);
+    const anyUnsure = rows.some((row) => row.mood.unsure > 0);
+    showUnsure(this.root, anyUnsure);
     const few = rows.filter((row) => row.mood.few).length;
-    setText(byId("languages-note"), rows.length === 0 ? "" : `${rows.length}` + (few ? `; ~ marks ${few} with few mentions` : ""));
+    setText(byId("languages-note"), rows.length === 0 ? "" : `${rows.length}` + (few ? `; ~ marks ${few} with few ${anyUnsure ? "judged" : "mentions"}` : ""));
     if (rows.length === 0) {
-      replaceKeepingFocus(this.body, h("tr", {}, h("td", { colspan: 8, class: "empty" }, "No mentions in this window yet")));
+      replaceKeepingFocus(this.body, h("tr", {}, h("td", { colspan: 9, class: "empty" }, "No mentions in this window yet")));
       return;
     }
-    replaceKeepingFocus(this.body, ...rows.map((row) => this.row(row, row.language === chosen)));
+    replaceKeepingFocus(this.body, ...rows.map((row) => this.row(row, row.language === chosen, anyUnsure)));
   }
 
-  private row(row: LanguageRow, chosen: boolean): HTMLTableRowElement {
+  private row(row: LanguageRow, chosen: boolean, anyUnsure: boolean): HTMLTableRowElement {
     const pick = h(
       "button",
       {
@@ -55,6 +58,7 @@ export class LanguagesPanel {
       h("th", { scope: "row", class: "text" }, pick),
       h("td", { class: "number strong" }, count(row.mentions)),
       shareCell(row.mood, "negative"), shareCell(row.mood, "neutral"), shareCell(row.mood, "positive"),
+      anyUnsure ? unsureCell(row.mood) : null,
       netCell(row.mood), sureCell(row.mood.confidence), sureCell(row.mood.language_confidence));
   }
 }

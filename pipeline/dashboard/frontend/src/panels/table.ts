@@ -9,7 +9,7 @@ export function shareCell(mood: Mood, label: Label): HTMLTableCellElement {
   const share = mood[`${label}_share`];
   if (!share) return h("td", { class: "number soft" }, "\u2013");
   const level = mood.few ? 0 : Math.min(5, Math.floor(share.share * 6.5));
-  const title = `${mood[label]} of ${mood.mentions}; 95% interval ${interval(share)}`;
+  const title = `${mood[label]} of ${mood.judged}${mood.unsure ? " judged" : ""}; 95% interval ${interval(share)}`;
   return h("td", { class: `number tint-${label}-${level}${mood.few ? " few" : ""}`, title }, `${mood.few ? "~" : ""}${percent(share.share)}`);
 }
 
@@ -22,8 +22,22 @@ export function netCell(mood: Mood): HTMLTableCellElement {
   return h("td", { class: "number net", title }, points(mood.net));
 }
 
+/** Share of mentions without a label; the column is there only where there are some. */
+export function unsureCell(mood: Mood): HTMLTableCellElement {
+  if (mood.mentions === 0) return h("td", { class: "number soft" }, "\u2013");
+  const title = `${mood.unsure} of ${mood.mentions} are unsure and in no share; ${mood.judged} are judged`;
+  return h("td", { class: `number unsure-cell${mood.mentions < 30 ? " few" : ""}`, title }, percent(mood.unsure / mood.mentions));
+}
+
 export function sureCell(value: number | null): HTMLTableCellElement {
   return h("td", { class: "number" }, value === null ? "\u2013" : percent(value));
+}
+
+export const UNSURE_HEAD: [string, string, string] = ["? Uns", "Share of mentions without a label, because it would be wrong too often; in no other share", "number unsure-head"];
+
+/** Show or hide the column of `unsureCell` in the head that `headRow` made. */
+export function showUnsure(table: HTMLElement, shown: boolean): void {
+  for (const head of table.querySelectorAll<HTMLElement>("th.unsure-head")) head.hidden = !shown;
 }
 
 export function headRow(cells: [string, string, string?][]): HTMLTableSectionElement {
