@@ -21,7 +21,7 @@ PARALLEL = PACKAGE / "sentiment" / "parallel"
     default=PARALLEL,
     help="Folder with en.txt and <tag>.txt, line n of each a translation of line n.",
 )
-@click.option("--write", is_flag=True, help="Make the table anew and write it into the model folder (about 20 s).")
+@click.option("--write", is_flag=True, help="Make the table anew (20 s), write it and the card into the model folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def command(model: Path | None, parallel: Path, write: bool, as_json: bool) -> None:
     """How far each language's labels can be trusted: measured where there are labels, else estimated.
@@ -32,14 +32,16 @@ def command(model: Path | None, parallel: Path, write: bool, as_json: bool) -> N
     import msgspec
 
     from pipeline.sentiment.folder import ModelFolder
+    from pipeline.sentiment.training.card import write_card
     from pipeline.sentiment.trust.table import nothing_known, read
     from pipeline.sentiment.trust.table import write as write_table
 
     path = model or load_settings().model_path
-    folder = ModelFolder(path)
+    folder = ModelFolder(path, check_card=not write)
     if write:
         table = _made(path, parallel)
         click.echo(f"written: {write_table(folder, table)}", err=True)
+        click.echo(f"written: {write_card(ModelFolder(path, check_card=False))}", err=True)
     else:
         table = read(folder) or nothing_known(f"{path} has no trust.json: `babelwatch model trust --write` makes it")
     if as_json:

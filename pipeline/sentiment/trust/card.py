@@ -19,13 +19,16 @@ def section(table: TrustTable) -> str:
     for level in LEVELS:
         lines.append(f"| **{level}** | {words.MEANING[level]} | {len(at(table, level))} |")
     lines += ["", "| language | level | macro-F1 | from |", "|---|---|---|---|"]
-    lines += [_row(one) for one in ranked(table) if one.evidence.seen or one.source == "measured"]
-    unseen = [one.language for one in table.languages if not one.evidence.seen and one.source == "estimated"]
+    lines += [_row(one) for one in ranked(table) if one.source == "measured" or one.evidence.agreement is not None]
+    unseen = [one for one in table.languages if not one.evidence.seen and one.source == "estimated"]
     if table.other.macro_f1 is not None:
-        lines += [
-            f"| {len(unseen)} that the encoder never saw, and any other | low | below "
-            f"{100 * _worst(table):.0f} by rule | |",
-        ]
+        below = f"below {100 * _worst(table):.0f} by rule"
+        lines.append(f"| {len(unseen)} that the encoder never saw, and any other | low | {below} | |")
+    for level in LEVELS:
+        rest = [one for one in at(table, level) if one.evidence.expected_agreement is not None]
+        if rest:
+            scores = ", ".join(f"{one.language} {100 * one.macro_f1.value:.0f}" for one in rest if one.macro_f1)
+            lines += ["", f"Estimated without sentences, {level}: {scores}."]
     if table.fit is not None:
         lines += [
             "",
@@ -56,10 +59,7 @@ def _worst(table: TrustTable) -> float:
 def _row(one: LanguageTrust) -> str:
     score = words.points(one.macro_f1) if one.macro_f1 else ""
     found = one.evidence
-    if one.source == "measured":
-        why = f"measured, {found.texts} texts"
-    elif found.agreement is not None:
-        why = f"estimated, {100 * found.agreement.value:.0f}% agree with English"
-    else:
-        why = "estimated, no sentences"
+    why = f"measured, {found.texts} texts" if one.source == "measured" else "estimated"
+    if found.agreement is not None:
+        why += f", {100 * found.agreement.value:.0f}% agree with English"
     return f"| {one.language} | {one.level} | {score} | {why} |"
