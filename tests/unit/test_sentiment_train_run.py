@@ -27,7 +27,7 @@ held_out = 0
 [[stages]]
 name = "english"
 layers = [0, 11]
-epochs = 4
+epochs = 8
 batch = 8
 lr = LR
 [[stages.labelled]]
@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "english.tsv").write_text("\n".join(lines) + "\n")
     (tmp_path / "pairs.tsv").write_text("".join(f"{n} lovely\t{n} schön\n{n} awful\t{n} furchtbar\n" for n in range(9)))
     (tmp_path / "texts.txt").write_text("".join(f"{n} wunderbar\n{n} kaputt\n" for n in range(9)))
-    (tmp_path / "run.toml").write_text(CONFIG.replace("LR", "1e-4"))
+    (tmp_path / "run.toml").write_text(CONFIG.replace("LR", "5e-4"))
     return tmp_path
 
 
