@@ -135,7 +135,7 @@ def _judge(model: Path | None, labelled: "LabelledData", detect: "Detect | None"
     with unpacking() as progress:
         loaded = load_model(settings, progress)
     total = sum(len(one.texts) for one in labelled.sets)
-    with counting(f"of {total:,} texts judged by {loaded.name}", total) as show:
+    with counting(f"of {total:,} texts judged", total) as show:
         return loaded.name, loaded.rule, judge(loaded, labelled, lambda done, _total: show(done, done), detect)
 
 
