@@ -157,19 +157,6 @@ def section(
     return tuple(points)
 
 
-def coverage_curve(
-    probabilities: Float64, gold: Sequence[int] | npt.NDArray[np.int64]
-) -> list[tuple[float, float, float]]:
-    """(threshold, coverage, error among the judged) along the grid, as far as anything is judged: for reports."""
-    confidence, right = _judged(probabilities, gold)
-    curve = []
-    for threshold in GRID:
-        reached = confidence >= threshold
-        if reached.any():
-            curve.append((threshold, float(reached.mean()), float(1 - right[reached].mean())))
-    return curve
-
-
 def _judged(
     probabilities: Float64, gold: Sequence[int] | npt.NDArray[np.int64]
 ) -> tuple[Float64, npt.NDArray[np.bool_]]:

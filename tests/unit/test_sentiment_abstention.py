@@ -14,7 +14,6 @@ from pipeline.sentiment.abstention_fit import (
     ERRORS,
     GRID,
     binomial_upper,
-    coverage_curve,
     estimate,
     fit_guaranteed,
     overconfidence,
@@ -252,12 +251,3 @@ def test_the_rule_abstains_and_says_so_in_its_name() -> None:
     assert [one.label for one in found] == ["negative", "unsure", "unsure", "unsure"]
     assert {one.negative for one in found} == {0.65}
     assert {one.label for one in DecisionRule(facts).judge("m", [value] * 4, ["en", "hi", "sw", "und"])} == {"negative"}
-
-
-def test_the_curve_of_coverage_against_error() -> None:
-    rows, gold = texts(4000, 11)
-    curve = coverage_curve(rows, gold)
-    assert curve[0][:2] == (0.0, 1.0)
-    coverages, errors = [point[1] for point in curve], [point[2] for point in curve]
-    assert coverages == sorted(coverages, reverse=True)
-    assert errors[0] > 2 * errors[-1]
