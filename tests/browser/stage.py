@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from pipeline.dashboard.app import create_app
+from pipeline.sentiment.folder import ModelFolder
 from pipeline.settings import Settings
 from pipeline.store.client import connect
 from pipeline.store.mentions import MentionStore
@@ -57,8 +59,9 @@ def scored(
     url: str | None = None,
     country: str | None = None,
     tenant: str = "default",
+    judge: tuple[str, str] = ("stage-model", "stage"),
 ) -> ScoredMention:
-    """One judged mention; whatever is not given is harmless."""
+    """One judged mention; whatever is not given is harmless. ``judge``: model and rule."""
     number = next(_numbers)
     ident = ident or f"n{number}"
     now = datetime.now(UTC)
@@ -82,8 +85,8 @@ def scored(
         brands=list(brands),
         judgements=[
             Judgement(
-                model="stage-model",
-                rule="stage",
+                model=judge[0],
+                rule=judge[1],
                 label=label,
                 negative=chances["negative"],
                 neutral=chances["neutral"],
@@ -133,7 +136,15 @@ def from_sample(
         source="demo-" + line.get("source", "microblog"),
         ident=f"stage:{line['key']}:{number}",
         country=line.get("country"),
+        judge=shipped(),
     )
+
+
+@cache
+def shipped() -> tuple[str, str]:
+    """Version and rule of the model in the settings: its trust in each language is what the page shows."""
+    folder = ModelFolder(Settings().model_path, check_card=False)
+    return folder.version, folder.facts.rule.name
 
 
 def brand_names() -> dict[str, list[str]]:

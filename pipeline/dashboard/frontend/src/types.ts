@@ -27,7 +27,13 @@ export interface Summary {
 export interface Line { key: string; negative: number[]; neutral: number[]; positive: number[]; unsure: number[] }
 export interface Series { period: Span; by: string; slots: number[]; series: Line[]; others: number }
 
-export interface LanguageRow { language: string; mood: Mood; previous: Mood; mentions: number; share: number }
+/** How far the labels of a language can be trusted; the score is macro-F1, 0..1. */
+export interface Trust {
+  level: "high" | "fair" | "low" | "unknown"; source: "measured" | "estimated" | "none";
+  macro_f1: { value: number; low: number; high: number } | null; in_words: string;
+}
+
+export interface LanguageRow { language: string; trust: Trust; mood: Mood; previous: Mood; mentions: number; share: number }
 export interface Languages { period: Span; languages: LanguageRow[] }
 
 export interface BrandRow { brand: string; mood: Mood; previous: Mood; mentions: number; share_of_voice: number }

@@ -5,13 +5,14 @@ import { count, languageName } from "../format";
 import { langAttribute } from "../safe-text";
 import { filters, setFilters } from "../state";
 import type { LanguageRow, Languages } from "../types";
-import { headRow, netCell, shareCell, showUnsure, sureCell, UNSURE_HEAD, unsureCell } from "./table";
+import { headRow, netCell, shareCell, showUnsure, sureCell, TRUST_HEAD, trustCell, trustLegend, UNSURE_HEAD, unsureCell } from "./table";
 
 export class LanguagesPanel {
   private readonly body = h("tbody");
   private readonly root = byId("languages");
 
   constructor() {
+    byId("languages-note").after(trustLegend());
     this.root.append(
       h("table", {},
         h("caption", { class: "unseen" }, "Mentions and sentiment by language"),
@@ -23,6 +24,7 @@ export class LanguagesPanel {
           ["\u25b2 Pos", "Share of positive mentions"],
           UNSURE_HEAD,
           ["Net", "Positive minus negative, in points"],
+          TRUST_HEAD,
           ["Sure", "How sure the model is: mean probability of the chosen label"],
           ["Lang", "How sure the language is: mean probability of the detected language"],
         ]),
@@ -38,7 +40,7 @@ export class LanguagesPanel {
     const few = rows.filter((row) => row.mood.few).length;
     setText(byId("languages-note"), rows.length === 0 ? "" : `${rows.length}` + (few ? `; ~ marks ${few} with few ${anyUnsure ? "judged" : "mentions"}` : ""));
     if (rows.length === 0) {
-      replaceKeepingFocus(this.body, h("tr", {}, h("td", { colspan: 9, class: "empty" }, "No mentions in this window yet")));
+      replaceKeepingFocus(this.body, h("tr", {}, h("td", { colspan: 10, class: "empty" }, "No mentions in this window yet")));
       return;
     }
     replaceKeepingFocus(this.body, ...rows.map((row) => this.row(row, row.language === chosen, anyUnsure)));
@@ -59,6 +61,6 @@ export class LanguagesPanel {
       h("td", { class: "number strong" }, count(row.mentions)),
       shareCell(row.mood, "negative"), shareCell(row.mood, "neutral"), shareCell(row.mood, "positive"),
       anyUnsure ? unsureCell(row.mood) : null,
-      netCell(row.mood), sureCell(row.mood.confidence), sureCell(row.mood.language_confidence));
+      netCell(row.mood), trustCell(row.trust), sureCell(row.mood.confidence), sureCell(row.mood.language_confidence));
   }
 }

@@ -2,7 +2,7 @@
 
 import { h } from "../dom";
 import { interval, netInterval, percent, points } from "../format";
-import type { Label, Mood } from "../types";
+import type { Label, Mood, Trust } from "../types";
 
 /** A share; the stronger the share, the stronger the tint. With few mentions it is dimmed, its interval in the title. */
 export function shareCell(mood: Mood, label: Label): HTMLTableCellElement {
@@ -32,6 +32,35 @@ export function unsureCell(mood: Mood): HTMLTableCellElement {
 export function sureCell(value: number | null): HTMLTableCellElement {
   return h("td", { class: "number" }, value === null ? "\u2013" : percent(value));
 }
+
+export const TRUST_HEAD: [string, string] = [
+  "Trust",
+  "How far the labels of the language can be trusted: three bars high, two fair, one low; full where it was measured, hollow where it is estimated",
+];
+
+const BARS = { high: 3, fair: 2, low: 1, unknown: 0 };
+
+/** Bars as of a signal; the number, its interval and what it means are in the title. */
+export function trustCell(trust: Trust): HTMLTableCellElement {
+  const score = trust.macro_f1;
+  const number = score ? `; ${trust.source}: macro-F1 ${whole(score.value)} (${whole(score.low)} to ${whole(score.high)})` : "";
+  const title = `Trust ${trust.level}${number}; ${trust.in_words}`;
+  return h("td", { class: "trust-cell", title }, bars(trust.level, trust.source, { role: "img", "aria-label": title }));
+}
+
+/** What full and hollow bars mean, where no pointer can ask for a title. */
+export function trustLegend(): HTMLElement {
+  return h("span", { class: "legend" }, "Trust:",
+    h("span", { class: "legend-item" }, bars("fair", "measured", { "aria-hidden": "true" }), " measured (full bars)"),
+    h("span", { class: "legend-item" }, bars("fair", "estimated", { "aria-hidden": "true" }), " estimated (hollow)"));
+}
+
+function bars(level: Trust["level"], source: Trust["source"], attributes: Record<string, string>): HTMLElement {
+  const found = [1, 2, 3].map((bar) => h("i", { class: bar <= BARS[level] ? "on" : "" }));
+  return h("span", { class: `trust ${level} ${source}`, ...attributes }, ...found);
+}
+
+const whole = (share: number): string => String(Math.round(share * 100));
 
 export const UNSURE_HEAD: [string, string, string] = ["? Uns", "Share of mentions without a label, because it would be wrong too often; in no other share", "number unsure-head"];
 
