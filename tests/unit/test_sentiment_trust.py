@@ -193,14 +193,26 @@ def test_more_text_in_pre_training_and_good_relatives_raise_the_expectation(tabl
     assert value(table, "bn-Latn") < value(table, "bn")
 
 
-def test_umsab_hindi_counts_for_romanised_hindi(parallel: Path) -> None:
+def test_umsab_hindi_counts_for_romanised_hindi_but_not_with_wrong_labels(parallel: Path) -> None:
+    real = next(one for one in read_evaluation(SHIPPED / "evaluation.json").languages if one.language == "hindi")
     scores = evaluation(SCORES)
-    languages = [
-        msgspec.structs.replace(one, language="hindi", tag="hi") if one.tag == "hi-Latn" else one
-        for one in scores.languages
+    for sha256, sources in ((real.sha256, ("estimated", "estimated")), ("0" * 64, ("measured", "estimated"))):
+        hindi = {"language": "hindi", "tag": "hi", "sha256": sha256}
+        languages = [msgspec.structs.replace(one, **hindi) if one.tag == "hi-Latn" else one for one in scores.languages]
+        found = build_trust(FakeModel(), msgspec.structs.replace(scores, languages=languages), parallel, FakeTokens())
+        assert (found.find("hi-Latn").source, found.find("hi").source) == sources
+
+
+def test_an_estimate_has_the_level_of_its_score_less_its_standard_error(table: TrustTable) -> None:
+    low = [one for one in table.languages if one.source == "estimated" and one.evidence.seen and one.level == "low"]
+    fair = [
+        one.macro_f1.value
+        for one in table.languages
+        if one.level == "fair" and one.source == "estimated" and one.macro_f1
     ]
-    found = build_trust(FakeModel(), msgspec.structs.replace(scores, languages=languages), parallel, FakeTokens())
-    assert (found.find("hi-Latn").source, found.find("hi").source) == ("measured", "estimated")
+    assert fair
+    assert min(fair) >= 0.55 + 0.05
+    assert any(one.macro_f1 is not None and one.macro_f1.value > 0.55 for one in low)
 
 
 def test_too_few_measured_languages_estimate_nothing(parallel: Path) -> None:

@@ -44,10 +44,10 @@ def at(table: TrustTable, level: Level) -> list[LanguageTrust]:
 
 
 def ranked(table: TrustTable) -> list[LanguageTrust]:
-    """All languages: by score, then by tag; the unknown ones last."""
+    """All languages: by level, then by score, then by tag."""
     return sorted(
         table.languages,
-        key=lambda one: (one.macro_f1 is None, -(one.macro_f1.value if one.macro_f1 else 0), one.language),
+        key=lambda one: (LEVELS.index(one.level), -(one.macro_f1.value if one.macro_f1 else 0), one.language),
     )
 
 

@@ -55,10 +55,14 @@ class Line:
         """The line's height."""
         return self.intercept + self.slope * x
 
-    def interval(self, x: float, unsure: float) -> Number:
-        """What a new language at ``x`` is expected to score; ``unsure`` is the standard deviation of ``x`` itself."""
+    def doubt(self, x: float, unsure: float) -> float:
+        """Standard error of what a new language at ``x`` scores; ``unsure`` is the standard deviation of ``x``."""
         own = self.error**2 * (1 + 1 / self.count + (x - self.centre) ** 2 / self.spread)
-        half = _STUDENT[min(self.freedom, len(_STUDENT)) - 1] * math.sqrt(own + (self.slope * unsure) ** 2)
+        return math.sqrt(own + (self.slope * unsure) ** 2)
+
+    def interval(self, x: float, unsure: float) -> Number:
+        """What a new language at ``x`` is expected to score."""
+        half = _STUDENT[min(self.freedom, len(_STUDENT)) - 1] * self.doubt(x, unsure)
         return number(self.at(x), self.at(x) - half, self.at(x) + half)
 
 
@@ -138,11 +142,12 @@ class ExpectedAgreement:
 
 
 def never_seen(worst: float, readable: bool) -> float:
-    """Macro-F1 put down for a language that the encoder never saw: half way from the worst measured score to that of
-    giving always the same label; that one where the vocabulary lacks the letters. Below ``worst`` in every case."""
+    """Macro-F1 put down for a language that the encoder never saw: that of guessing, but no more than half way from the
+    worst measured score to that of one label for all; the latter where the vocabulary lacks the letters. Always below
+    ``worst``."""
     if worst <= FLOOR:
         return worst / 2
-    return (worst + FLOOR) / 2 if readable else FLOOR
+    return min(CHANCE, (worst + FLOOR) / 2) if readable else FLOOR
 
 
 def number(value: float, low: float, high: float) -> Number:

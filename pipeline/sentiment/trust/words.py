@@ -10,7 +10,7 @@ FAIR: Final = 0.55
 MEANING: Final[dict[Level, str]] = {
     "high": "About 1 in 4 labels is wrong, or fewer.",
     "fair": "About 1 in 3 to 2 in 5 labels are wrong: watch a number move; do not compare it with other languages.",
-    "low": "1 in 2 labels is wrong, or more: only a large, sudden change means something; read the texts.",
+    "low": "1 in 2 labels may be wrong, or more: only a large, sudden change means something; read the texts.",
     "unknown": "Nothing is known about the labels of this language.",
 }
 _SHARES: Final = (
@@ -27,7 +27,7 @@ _SHARES: Final = (
 
 
 def level_of(score: float, measured: bool) -> Level:
-    """The level of a macro-F1. Only a measurement makes it ``high``."""
+    """The level of a macro-F1; of an estimate, its score less its standard error. Only a measurement is ``high``."""
     shown = round(score, 2)
     if shown >= HIGH and measured:
         return "high"
