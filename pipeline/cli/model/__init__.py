@@ -12,6 +12,7 @@ VERBS: Final[dict[str, str]] = {
     "check": "Behavioural tests: negation, sarcasm, capitals, romanised text, by language",
     "trust": "How far each language's labels can be trusted",
     "export": "From trained weights to a folder that is served",
+    "card": "Write a model folder's card from its own numbers",
     "use": "Another model for a pipeline that runs, without stopping it",
 }
 """Verb -> its line in the help. The module ``pipeline.cli.model.<verb>`` holds its ``command``."""

@@ -1,5 +1,6 @@
 """``babelwatch model evaluate``: a model on labelled texts, language by language, with how sure that is."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ UMSAB = SHARED / "data" / "umsab"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Folder for report.html and PNGs.")
 @click.option("--write", is_flag=True, help="Write evaluation.json and the card into the model folder.")
+@click.option("--as", "kind", metavar="NAME", help="With --write: evaluation-NAME.json, as another kind of text.")
 def command(
     model: Path | None,
     against: Path | None,
@@ -69,6 +71,7 @@ def command(
     as_json: bool,
     report: Path | None,
     write: bool,
+    kind: str | None,
 ) -> None:
     """How good a model is in each language, and how sure that is: macro-F1, recall and calibration error with 95%
     intervals, with and without the decision rule. Needs no extra (--report needs `report`).
@@ -88,6 +91,8 @@ def command(
 
     if files and data is not None:
         raise InputError("--data and --file: give one of them")
+    if kind is not None and not (write and re.fullmatch(r"[a-z0-9][a-z0-9-]*", kind)):
+        raise InputError(f"--as {kind[:60]!r}: a name of small letters, digits and hyphens, together with --write")
     if files:
         columns = Columns(text_column, label_column, language_column, language, parse_labels(labels))
         labelled = read_files(files, columns)
@@ -106,7 +111,7 @@ def command(
         theirs = measured(name, rule, labelled, others, options, detect)
         found = msgspec.structs.replace(found, against=compare(judged, others, found, theirs, options))
     if write:
-        _write(model, msgspec.structs.replace(found, against=None))
+        _write(model, msgspec.structs.replace(found, against=None), kind)
     if report is not None:
         _report(found, report)
     if as_json:
@@ -139,13 +144,13 @@ def _judge(model: Path | None, labelled: "LabelledData", detect: "Detect | None"
         return loaded.name, loaded.rule, judge(loaded, labelled, lambda done, _total: show(done, done), detect)
 
 
-def _write(model: Path | None, found: "Evaluation") -> None:
+def _write(model: Path | None, found: "Evaluation", kind: str | None) -> None:
     from pipeline.sentiment.folder import ModelFolder
     from pipeline.sentiment.measure.results import FILE, encode
     from pipeline.sentiment.training.card import write_card
 
     folder = model or load_settings().model_path
-    (folder / FILE).write_bytes(encode(found))
+    (folder / (FILE if kind is None else f"evaluation-{kind}.json")).write_bytes(encode(found))
     click.echo(f"written: {write_card(ModelFolder(folder))}", err=True)
 
 

