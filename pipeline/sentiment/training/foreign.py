@@ -7,7 +7,6 @@ with ``inputs_embeds``, and gives one vector per token (BERT, XLM-R, RoBERTa, Di
 
 import hashlib
 import inspect
-import json
 import shutil
 from functools import cached_property
 from pathlib import Path
@@ -148,10 +147,7 @@ class EncoderFolder:
         """See :class:`Source`."""
         from transformers import AutoModel
 
-        config = type(self._config).from_dict(self._config.to_dict())
-        layers = layer_count(weights)
-        if layers and layers != config.num_hidden_layers:
-            config.num_hidden_layers = layers
+        config = self._with_layers(layer_count(weights))
         config.vocab_size = self.cutting.pad + 1  # the table of word embeddings stays outside the graph
         for field in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
             if hasattr(config, field):
@@ -178,11 +174,15 @@ class EncoderFolder:
 
     def transformers_config(self, layers: int) -> dict[str, Any]:
         """See :class:`Source`."""
-        known: dict[str, Any] = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-        if layers:
-            known["num_hidden_layers"] = layers
-        known["hidden_size"] = self.hidden
-        return known
+        config = self._with_layers(layers)
+        return {**config.to_dict(), "hidden_size": self.hidden}
+
+    def _with_layers(self, layers: int) -> Any:  # noqa: ANN401
+        """A copy of the configuration with so many layers; 0 keeps them."""
+        config = type(self._config).from_dict(self._config.to_dict())
+        if layers and layers != config.num_hidden_layers:
+            config.num_hidden_layers = layers
+        return config
 
     def tokenizer_config(self, max_tokens: int) -> dict[str, Any]:
         """See :class:`Source`."""
