@@ -57,6 +57,11 @@ SINK_MENTIONS = Counter(
     ["outcome"],
 )
 ROLLUP_WINDOWS = Counter("babelwatch_rollup_windows_total", "Rollup windows recomputed", ["rollup"])
+RESCORED = Counter(
+    "babelwatch_rescored_total",
+    "Stored mentions judged anew: inferred, by_rule (from stored log-probabilities), no_log_probabilities (left)",
+    ["outcome"],
+)
 INGEST = Counter("babelwatch_ingest_total", "Mentions offered at an entrance", ["entrance", "outcome"])
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])

@@ -54,12 +54,16 @@ def overview(settings: Settings) -> Part:
         "dead_letters": dead,
         "model": _asked(lambda: _model(settings, workers)),
         "workers": workers,
-        "problems": _problems(services, workers),
+        "problems": _problems(services, workers, rows),
     }
 
 
-def _problems(services: dict[str, Part], workers: list[Part]) -> list[str]:
+def _problems(services: dict[str, Part], workers: list[Part], rows: Part) -> list[str]:
     found = [f"{name}: {part['error']}" for name, part in services.items() if not part["up"]]
+    if pages := rows.get("uncounted_pages"):
+        found.append(
+            f"rescore: a run was killed, {pages} pages may be counted wrongly: `babelwatch rescore` heals them"
+        )
     for worker in workers:
         if worker["state"] != "running":
             found.append(f"worker {worker['role']}: {worker['state']} ({worker['ended']})")
@@ -101,6 +105,7 @@ def _kafka(settings: Settings) -> Part:
 def _clickhouse(settings: Settings) -> Part:
     from pipeline.store.client import Address, clear_errors, connect, server_version
     from pipeline.store.deadletters import DeadLetterStore
+    from pipeline.store.rescore import uncounted_pages
 
     url = settings.require_clickhouse()
     address = Address.of(url)
@@ -126,6 +131,7 @@ def _clickhouse(settings: Settings) -> Part:
             "deleted": deleted,
             "tables": [{"table": name, "rows": rows, "bytes": size} for name, rows, size in tables],
         }
+        found["rows"]["uncounted_pages"] = uncounted_pages(client)
         found["dead_letters"] = {
             "count": store.count(),
             "by_reason": [

@@ -51,7 +51,7 @@ def format_origin(origin: Origin) -> str:
     return printable(f"{origin.topic}/{origin.partition}/{origin.offset}@{origin.incarnation[:8]}")
 
 
-def parse_since(text: str, now: datetime) -> datetime:
+def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     """``30m``, ``2h``, ``7d`` before ``now`` (s, m, h, d, w), or a time (no offset: UTC). Raises InputError."""
     ago = _AGO.match(text)
     try:
@@ -59,7 +59,9 @@ def parse_since(text: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise InputError(f"--since {printable(text, 40)}: write 30m, 2h, 7d, or a time like 2026-01-31T12:00") from None
+        raise InputError(
+            f"{option} {printable(text, 40)}: write 30m, 2h, 7d, or a time like 2026-01-31T12:00"
+        ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("pipeline.cli.doctor", "Check connections, versions, disk and clocks; says what to do"),
     "migrate": ("pipeline.cli.migrate", "Create or upgrade the tables in ClickHouse"),
     "topics": ("pipeline.cli.topics", "Create the topics"),
+    "rescore": ("pipeline.cli.rescore", "Judge stored mentions again, with another model or rule"),
     "model": ("pipeline.cli.model", "The sentiment model: train, measure, export, show"),
 }
 

@@ -3,7 +3,8 @@
 One :meth:`MentionStore.write` does, in this order:
 
 1. insert ``mention_locations``: each place in time and rollup cell that the batch may give its mentions;
-2. read all locations of these mentions; the greatest truth wins, at equal truth the place that was seen first;
+2. read all locations of these mentions; the greatest state (correction, revision, deletion) wins, of equal states the
+   place that was seen first, and there the newest rescore generation (which moves no mention: see :func:`_winner`);
 3. insert into ``mentions`` the winners that are not there yet, and a tombstone at each other place; judgements too;
 4. read the locations again (another writer's row may have come before ours) and recompute from ``mentions FINAL`` every
    rollup cell that any of these mentions was ever in, of repeats as well;
@@ -79,11 +80,19 @@ class MentionStore:
         whole batch again later), ClickHouseRefused (a person must act), RowsRefused or EventError (these rows can
         never be stored; nothing of the batch is lost by writing the others without them).
         """
-        items = [r.candidate(event) for event in events]
+        return self.write_candidates([r.candidate(event) for event in events])
+
+    def write_candidates(self, items: Sequence[r.Candidate]) -> WriteOutcome:
+        """The same for events whose truth is not their revision's alone (:mod:`pipeline.store.rescore`)."""
         if not items:
             return WriteOutcome()
         with clear_errors(self._client):
             return self._write(items)
+
+    def recount(self, keys: Iterable[r.MentionKey]) -> None:
+        """Count again every rollup cell that these mentions were ever in; changes nothing else. Raises as `write`."""
+        with clear_errors(self._client):
+            self._recount(list(keys))
 
     def _write(self, items: Sequence[r.Candidate]) -> WriteOutcome:
         # The greatest truth of each mention, the first of equals: the others cannot win against it.
@@ -102,7 +111,11 @@ class MentionStore:
         self._insert_mentions(best, locations, present)
         self._step("mentions")
 
-        cells, clock_ns = self._cells(best)
+        self._recount(best)
+        return _classify(items, {key: locations[key] for key in others}, present)
+
+    def _recount(self, keys: Iterable[r.MentionKey]) -> None:
+        cells, clock_ns = self._cells(keys)
         for recount in recount_recent(cells, clock_ns // 1_000_000_000):
             self._run(recount, clock_ns)
         self._step("recent")
@@ -110,7 +123,6 @@ class MentionStore:
         for recount in recount_coarse(cells, clock_ns // 1_000_000_000):
             self._run(recount, clock_ns)
         self._step("rollups")
-        return _classify(items, {key: locations[key] for key in others}, present)
 
     def _insert_mentions(
         self,
@@ -121,7 +133,7 @@ class MentionStore:
         mentions: list[tuple[Any, ...]] = []
         judgements: list[tuple[Any, ...]] = []
         for key, item in best.items():
-            winner = max(locations[key], key=lambda loc: (loc.truth, loc.rank, -loc.place))
+            winner = _winner(locations[key])
             lost = winner.truth | r.LOST
             for place in {loc.place for loc in locations[key]}:
                 there = present.get((key, place), -1)
@@ -142,7 +154,13 @@ class MentionStore:
 
     def _insert(self, table: str, names: Sequence[str], found: Sequence[tuple[Any, ...]]) -> None:
         listed = ", ".join(f"`{name}`" for name in names)
-        self._client.execute(f"INSERT INTO {table} ({listed}) VALUES", r.columns(found), columnar=True)
+        self._client.execute(
+            f"INSERT INTO {table} ({listed}) VALUES", r.columns(found), columnar=True, settings=self._insert_settings()
+        )
+
+    def _insert_settings(self) -> dict[str, Any] | None:
+        """ClickHouse settings of one insert of rows."""
+        return None
 
     def _locations(self, keys: Iterable[r.MentionKey]) -> dict[r.MentionKey, list[Location]]:
         """Every location of these mentions (not FINAL: two rows of one key do no harm here)."""
@@ -219,6 +237,19 @@ def _by_partitions(rows: Sequence[Any], month: Callable[[Any], int]) -> Iterable
         yield part
 
 
+def _winner(locations: Sequence[Location]) -> Location:
+    """Where the mention is, and its truth there.
+
+    A generation may only choose between judgements at one place. Would it choose the place, too, a rescore that has
+    read a mention just before another writer found it to be elsewhere would call it back, against a tombstone that no
+    judgement of its revision can undo: it would be nowhere.
+    """
+    state = max(r.state_of(loc.truth) for loc in locations)
+    newest = [loc for loc in locations if r.state_of(loc.truth) == state]
+    place = max(newest, key=lambda loc: (loc.rank, -loc.place)).place
+    return max((loc for loc in newest if loc.place == place), key=lambda loc: (loc.truth, loc.rank))
+
+
 def _classify(
     items: Sequence[r.Candidate],
     locations: dict[r.MentionKey, list[Location]],
@@ -232,15 +263,16 @@ def _classify(
         ]
         if durable:
             truth, _, content = max(durable)
-            known[key] = (truth, content)
+            known[key] = (r.state_of(truth), content)
     counts = dict.fromkeys((f.name for f in fields(WriteOutcome)), 0)
     for item in items:
         before = known.get(item.key)
-        if before is None or item.truth > before[0]:
-            known[item.key] = (item.truth, item.content)
+        state = r.state_of(item.truth)
+        if before is None or state > before[0]:
+            known[item.key] = (state, item.content)
             gone = isinstance(item.event, AcceptedDeletion)
             counts["deleted" if gone else "stored" if before is None else "edit"] += 1
-        elif item.truth < before[0]:
+        elif state < before[0]:
             counts["superseded"] += 1
         else:
             counts["repeat" if item.content == before[1] else "conflicting"] += 1

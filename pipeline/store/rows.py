@@ -72,6 +72,11 @@ def _storable_ms(name: str, moment: datetime) -> int:
     return millis
 
 
+def state_of(truth: int) -> int:
+    """``truth`` without its rescore generation: correction, revision, deletion."""
+    return truth >> 12
+
+
 def month_of_ms(millis: int) -> int:
     """``toYYYYMM``: the partition of a place."""
     return _month_of_day(millis // 86_400_000)

@@ -27,6 +27,7 @@ TABLES = {
     "rollup_recent",
     "rollup_minute",
     "rollup_hour",
+    "rescore_pages",
 }
 
 
