@@ -5,6 +5,7 @@
 computes in float32, so its labels are those of a folder that was exported with ``--precision fp32``.
 """
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,6 +87,8 @@ def transformers_keys(source: Source) -> dict[str, Any]:
         "auto_map": {"AutoModelForSequenceClassification": f"{Path(MODULE).stem}.MeanPooledClassifier"},
         "architectures": ["MeanPooledClassifier"],
         "dtype": "float32",
+        # without it transformers takes the tokenizer for an old one of Mistral's, and warns
+        "transformers_version": importlib.metadata.version("transformers"),
         "vocab_size": len(source.table()),
     }
 
