@@ -70,8 +70,12 @@ def command(
             "--stage, --data and --biases need a run: bare weights have no held-out texts to fit a rule on"
         )
     require_train_extra()
+    from transformers.utils import logging
+
     from pipeline.sentiment.training.export import Export, ExportRequest
 
+    logging.set_verbosity_error()  # it warns of settings that are its own defaults
+    logging.disable_progress_bar()
     cache_dir = load_settings().cache_dir
     material = _material(run, stages, data, weights, calibration, class_prior, cache_dir)
     request = ExportRequest(output, cache_dir, parallel, name, precision, full, biases, force)

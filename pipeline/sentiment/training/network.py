@@ -93,6 +93,7 @@ def predict(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Log-probabilities [n, 3] and pooled vectors [n, width] of token ids, in order; ``exact``: all in float32."""
     import torch
+    from rich.console import Console
     from rich.progress import track
 
     where = device()
@@ -101,7 +102,8 @@ def predict(
     logs = np.zeros((len(ids), len(LABELS)), np.float32)
     vectors = np.zeros((len(ids), network.head.in_features), np.float32)
     with torch.inference_mode(), torch.autocast(where, dtype=torch.bfloat16, enabled=has_bf16() and not exact):
-        for start in track(range(0, len(order), PREDICT_ROWS), "the teacher reads", transient=True):
+        batches = range(0, len(order), PREDICT_ROWS)
+        for start in track(batches, "torch reads", transient=True, console=Console(stderr=True)):
             chosen = order[start : start + PREDICT_ROWS]
             embeds, mask = table.batch([ids[index] for index in chosen])
             logits, pooled = network(torch.from_numpy(embeds).to(where), torch.from_numpy(mask).to(where))
