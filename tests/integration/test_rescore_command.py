@@ -50,8 +50,8 @@ def ok(done: subprocess.CompletedProcess[str]) -> str:
 
 def live(model: Int8Model) -> list[ScoredMention]:
     """What a worker with ``model`` would have sent: distinct texts of the last hour."""
-    texts = [f"{text} {n}" for n, text in enumerate(TEXTS[::3][:COUNT])]
-    languages = LANGUAGES[::3][:COUNT]
+    texts = [f"{text} {n}" for n, text in enumerate(TEXTS[::2][:COUNT])]
+    languages = LANGUAGES[::2][:COUNT]
     events = []
     for n, (text, language) in enumerate(zip(texts, languages, strict=True)):
         events.append(

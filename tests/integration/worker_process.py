@@ -36,10 +36,18 @@ def counted(client: Client) -> int:
 class WorkerProcess:
     """``babelwatch worker ROLE`` with settings by environment. Its stderr goes to a file, shown when it matters."""
 
-    def __init__(self, role: str, settings: Settings, folder: Path, web_port: int = 0) -> None:
+    def __init__(
+        self,
+        role: str,
+        settings: Settings,
+        folder: Path,
+        web_port: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        """``environment``: variables that are set although they may say what the default says."""
         self.role = role
         self._folder = folder
-        self._environment = _environment(settings)
+        self._environment = environment_of(settings) | (environment or {})
         self._web_port = web_port
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"{role}.log"
@@ -68,7 +76,7 @@ class WorkerProcess:
             found = re.search(r"(http://\S+)/health", self._out.read_text())
             return found.group(1) if found else None
 
-        wait_until(f"{self.role} prints its address\n{self.log()}", lambda: printed() is not None, 60)
+        wait_until(f"{self.role} prints its address\n{self.log()}", lambda: printed() is not None, 180)
         return printed() or ""
 
     def page(self, path: str) -> tuple[int, Any]:
@@ -132,7 +140,7 @@ class WorkerProcess:
         self.kill()
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
     """The settings that differ from their defaults, as environment variables; nothing else of ours leaks in."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("BABELWATCH_", "KAFKA_", "CLICKHOUSE_"))}
     defaults = Settings.model_construct()
