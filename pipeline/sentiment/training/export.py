@@ -111,11 +111,14 @@ class Export:
         plain = named("plain", log_prior=material.log_prior)
         self._say(f"{self._writer.name}: {layer_count(material.weights)} layers; converting")
         graph = to_openvino(self._source.build(material.weights), self._source.embeddings.width)
-        found = exact = self._writer.write(work / "fp32", graph, plain)
         if request.precision == "int8":
             self._say(f"int8: static scales from {len(material.scale_texts)} texts")
-            graph = quantise(graph, material.scale_texts, self._source, self._max_tokens)
-            found = self._writer.write(work / "int8", graph, plain, exact.path)
+            # written before the other: OpenVINO numbers nodes as they are made, and the numbers are in the file
+            small = quantise(graph, material.scale_texts, self._source, self._max_tokens)
+            found = self._writer.write(work / "int8", small, plain)
+            exact = self._writer.write(work / "fp32", graph, plain, found.path)
+        else:
+            found = exact = self._writer.write(work / "fp32", graph, plain)
         served = self._served(found)
         self._say(f"judging {len(material.english):,} English and {len(material.others):,} other texts")
         values = self._values(served, material.english)
