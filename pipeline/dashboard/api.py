@@ -72,7 +72,7 @@ def build_api(
 
     @api.get("/summary")
     async def summary(filters: Filters) -> models.Summary:
-        """Mentions, net sentiment now and in the window before, dead letters, age of the newest stored mention."""
+        """Mentions, net sentiment now and in the window before, dead letters, the newest mention's age and model."""
         now = clock()
         period = q.period(filters, now)
         return await ask(
@@ -83,6 +83,7 @@ def build_api(
                 q.dead_letters(client, period),
                 q.newest_stored(client, filters, now),
                 now,
+                book.judge(client, filters.tenant, now),
             )
         )
 

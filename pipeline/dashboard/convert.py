@@ -11,6 +11,7 @@ from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.statistics import FEW, net_sentiment, wilson
 from pipeline.dashboard.trust import Marks
 from pipeline.store import queries as q
+from pipeline.store.newest_model import NOBODY, Judge
 from schemas.events import UNSURE
 
 
@@ -59,6 +60,7 @@ def summary(
     dead: q.DeadCounts,
     newest: datetime | None,
     now: float,
+    judge: Judge = NOBODY,
 ) -> m.Summary:
     """Key numbers: the sum over the languages (or the one the view asks for), so that they agree with the table."""
     chosen = [pair for tag, pair in languages.items() if view.language in {"", tag}]
@@ -75,6 +77,8 @@ def summary(
         dead_letters=m.DeadLetters(window=dead.window, total=dead.total, reasons=dict(dead.reasons)),
         newest_stored_at=newest,
         newest_stored_age_s=None if newest is None else round(max(0.0, now - newest.timestamp()), 1),
+        model=judge.model or None,
+        rule=judge.rule or None,
     )
 
 

@@ -75,6 +75,8 @@ class Summary(BaseModel):
     dead_letters: DeadLetters
     newest_stored_at: datetime | None = Field(description="when the newest mention of the last 24 hours was stored")
     newest_stored_age_s: float | None
+    model: str | None = Field(default=None, description="name and version of the model that judged that mention")
+    rule: str | None = Field(default=None, description="name and version of its decision rule")
 
 
 class Line(BaseModel):

@@ -10,6 +10,7 @@ from pipeline.dashboard import convert, models
 from pipeline.dashboard.gold import Gold
 from pipeline.dashboard.trust import Marks, TrustBook
 from pipeline.store import queries as q
+from pipeline.store.newest_model import NOBODY, Judge
 
 FEED_ROWS = 50
 
@@ -21,6 +22,7 @@ class Slow:
     dead: q.DeadCounts
     agreement: models.Agreement | None
     trust: Marks
+    judge: Judge = NOBODY
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def take_slow(client: Client, view: q.View, now: float, gold: Mapping[str, Gold]
     agreement = None
     if gold is not None:
         agreement = convert.agreement(q.sample_verdicts(client, view, period), gold)
-    return Slow(q.dead_letters(client, period), agreement, book.marks(client, view.tenant, now))
+    marks, judge = book.marks(client, view.tenant, now), book.judge(client, view.tenant, now)
+    return Slow(q.dead_letters(client, period), agreement, marks, judge)
 
 
 def take(client: Client, view: q.View, now: float, slow: Slow) -> Snapshot:
@@ -55,7 +58,7 @@ def take(client: Client, view: q.View, now: float, slow: Slow) -> Snapshot:
     brands = q.by_brand(client, any_brand, period)
     newest = q.newest_stored(client, view, now)
     return Snapshot(
-        summary=convert.summary(view, period, languages, slow.dead, newest, now),
+        summary=convert.summary(view, period, languages, slow.dead, newest, now, slow.judge),
         series=convert.series(view, period, q.series(client, view, period), "total", now, 1),
         languages=convert.languages(any_language, period, languages, slow.trust),
         brands=convert.brands(any_brand, period, brands),

@@ -40,14 +40,20 @@ class TrustBook:
 
         Raises ModelError when it is damaged.
         """
+        judge = self.judge(client, tenant, now)
+        with self._lock:
+            return self._table(judge)
+
+    def judge(self, client: Executes, tenant: str, now: float) -> Judge:
+        """Which model and rule judged the newest mention, as of some seconds ago."""
         with self._lock:
             asked_at, judge = self._newest.get(tenant, (-math.inf, NOBODY))
-        if self._clock() - asked_at >= FOR_S:
-            judge = newest_model(client, tenant, now)  # not within the lock: a database that hangs holds up nobody else
+        if self._clock() - asked_at < FOR_S:
+            return judge
+        judge = newest_model(client, tenant, now)  # not within the lock: a database that hangs holds up nobody else
         with self._lock:
-            if self._clock() - asked_at >= FOR_S:
-                self._newest[tenant] = (self._clock(), judge)
-            return self._table(judge)
+            self._newest[tenant] = (self._clock(), judge)
+        return judge
 
     def configured(self) -> TrustTable:
         """The table of the model in the settings. Raises ModelError when it is damaged."""

@@ -21,8 +21,9 @@ def newest_model(client: Executes, tenant: str, now: float) -> Judge:
     Bounded by the sorting key, as :func:`pipeline.store.queries.newest_stored`.
     """
     rows = client.execute(
-        "SELECT count(), argMax(model, stored_at), argMax(rule, stored_at) FROM mentions WHERE tenant = %(tenant)s"
-        " AND published_at >= toDateTime(%(since)s, 'UTC')",
+        # A rescored mention has the same `stored_at` as the row that it replaces, and a greater truth.
+        "SELECT count(), argMax(model, (stored_at, truth)), argMax(rule, (stored_at, truth)) FROM mentions"
+        " WHERE tenant = %(tenant)s AND is_deleted = 0 AND published_at >= toDateTime(%(since)s, 'UTC')",
         {"tenant": tenant, "since": int(now) // 3600 * 3600 - 86400},
         settings=READ,
     )

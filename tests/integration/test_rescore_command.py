@@ -84,7 +84,10 @@ def assert_api_equals_recount(url: str, client: Client) -> None:
             )
             return found
 
-        mood = dict(get("/summary")["mood"])
+        summary = get("/summary")
+        newest = client.execute("SELECT model, rule FROM mentions FINAL ORDER BY stored_at DESC LIMIT 1")[0]
+        assert (summary["model"], summary["rule"]) == newest
+        mood = dict(summary["mood"])
         assert mood["mentions"] == len(rows)
         assert {label: mood[label] for label in LABELS} == {
             label: sum(row[0] == label for row in rows) for label in LABELS

@@ -11,6 +11,7 @@ from pipeline.store import rows as r
 from pipeline.store.client import connect
 from pipeline.store.mentions import MentionStore, WriteOutcome
 from pipeline.store.migrations import migrate
+from pipeline.store.newest_model import newest_model
 from pipeline.store.queries import View, newest_stored
 from schemas.events import Judgement, ScoredMention
 from schemas.ids import truth_order
@@ -263,8 +264,10 @@ def test_the_stream_is_not_called_fresh_because_of_a_rescore(client: Client) -> 
     MentionStore(client).write([scored("a", text="p")])
     now = datetime.now(UTC).timestamp() + 60
     before = newest_stored(client, View(), now)
+    assert newest_model(client, T, now) == ("test", "plain")
     rescore(client, T)
     assert newest_stored(client, View(), now) == before
+    assert newest_model(client, T, now) == ("new@1", PLAIN.name), "the row that was replaced may still be there"
 
 
 def test_the_last_generation_is_the_last(client: Client) -> None:

@@ -22,6 +22,8 @@ export interface Summary {
   period: Span; mood: Mood; previous: Mood; per_minute: number; previous_per_minute: number; net_change: number | null;
   dead_letters: { window: number; total: number; reasons: Record<string, number> };
   newest_stored_at: string | null; newest_stored_age_s: number | null;
+  /** Who judged that mention. */
+  model: string | null; rule: string | null;
 }
 
 export interface Line { key: string; negative: number[]; neutral: number[]; positive: number[]; unsure: number[] }
