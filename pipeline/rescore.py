@@ -81,7 +81,10 @@ class Rescore:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``rate``: mentions per second, 0 as many as there can be. ``stopping`` is asked between pages."""
+        """``rate``: mentions per second, 0 as many as there can be. ``stopping`` is asked between pages.
+
+        Without ``model`` mentions whose text it has never read stay as they are.
+        """
         self._store, self._target, self._rule, self._selection = store, target, rule, selection
         self._make = model
         self._model: Infers | None = None
@@ -100,19 +103,16 @@ class Rescore:
         """
         self._note(healed=self._again(self._store.heal))
         before = self._survey()
-        self._note(total=self._wanted(before))
+        self._note(total=before.remaining)
         while self.progress.passes < MOST_PASSES and not self._stopping():
             written = self.progress.written
             for tenant in self._again(lambda: self._store.tenants(self._selection)):
                 self._tenant(tenant)
             self._note(passes=self.progress.passes + 1)
             after = self._survey()
-            if not self._wanted(after) or self.progress.written == written:
+            if not after.remaining or self.progress.written == written:
                 return after
         return self._survey()
-
-    def _wanted(self, survey: Survey) -> int:
-        return survey.remaining if self._make is not None else survey.by_rule
 
     def _survey(self) -> Survey:
         return self._again(lambda: self._store.survey(self._selection, self._target))
@@ -123,7 +123,7 @@ class Rescore:
             at = after
             page = self._again(
                 lambda at=at: self._store.page(  # type: ignore[misc]
-                    tenant, at, self._selection, self._target, self._size, same_model=self._make is None
+                    tenant, at, self._selection, self._target, self._size
                 )
             )
             if not page:
@@ -135,7 +135,6 @@ class Rescore:
         known = self._again(lambda: self._store.log_probabilities(page, self._target.model))
         missing = [one for one in page if one.key.mention_id not in known]
         if self._make is None:
-            # Its judgement was lost (a table restored in parts): only the text could tell.
             RESCORED.labels("no_log_probabilities").inc(len(missing))
             page = [one for one in page if one.key.mention_id in known]
         elif missing:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,20 +13,18 @@ import click
 
 from pipeline.cli.dead import parse_since
 from pipeline.cli.options import accept_error, given
+from pipeline.cli.rescore_report import Line, say_plan, say_result
 from pipeline.errors import InputError
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from pipeline.rescore import Progress
-    from pipeline.store.rescore_rows import Selection, Survey, Target
+    from pipeline.store.rescore_rows import Selection, Target
 
 ANSWER_S: Final = 10.0
 RATE: Final = 200.0
 BESIDE_LIVE: Final = 10
 """Added to this process's niceness: live workers of the same machine come first."""
-LINE_EVERY_S: Final = 10.0
-INTERRUPTED: Final = 130
 
 
 @click.command(
@@ -40,7 +37,7 @@ INTERRUPTED: Final = 130
 @click.option("--language", metavar="TAG", default="", help="Only of this language, BCP 47.")
 @click.option("--tenant", metavar="NAME", default="", help="Only of this tenant; without it, of all.")
 @click.option("--model", metavar="NAME|PATH", help="By this model; without it, the one that `model use` has chosen.")
-@click.option("--rule-only", is_flag=True, help="Only what the model has judged before, from stored log-probabilities.")
+@click.option("--rule-only", is_flag=True, help="Only what the model has read before, from stored log-probabilities.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=RATE, show_default=True, help="Mentions per second; 0: no limit."
 )
@@ -138,13 +135,13 @@ def _run(
     wait_for(url, settings.connect_timeout_s)
     migrate(url, cluster=settings.clickhouse_cluster)
     store = RescoreStore(connect(url, timeout_s=300))
-    _plan(store.survey(selection, target), target, rate, rule_only)
+    say_plan(store.survey(selection, target), target, rate, rule_only)
     if dry_run:
         click.echo("nothing was changed (--dry-run)")
         return 0
     os.nice(BESIDE_LIVE)
     stop = threading.Event()
-    line = _Line()
+    line = Line()
     run = Rescore(
         store,
         target,
@@ -169,7 +166,7 @@ def _run(
         line.end()
         for number, handler in before.items():
             signal.signal(number, handler)
-    return _result(run.progress, after, rule_only, stopped=stop.is_set())
+    return say_result(run.progress, after, rule_only, stopped=stop.is_set())
 
 
 def _same_as_workers(target: "Target", settings: Settings) -> None:
@@ -182,70 +179,3 @@ def _same_as_workers(target: "Target", settings: Settings) -> None:
                 f"worker {seen.report.worker} judges by rule {seen.report.rule}, this command would by {target.rule}: "
                 "give the same --accept-error (BABELWATCH_ACCEPT_ERROR), or name the model with --model"
             )
-
-
-def _plan(survey: "Survey", target: "Target", rate: float, rule_only: bool) -> None:
-    click.echo(f"by {target.model}, rule {target.rule}")
-    click.echo(
-        f"{survey.total:,} mentions: {survey.current:,} judged so already, {survey.by_rule:,} by another rule of this "
-        f"model, {survey.by_model:,} by other models, {survey.fixed:,} corrected by people"
-    )
-    todo = survey.by_rule if rule_only else survey.remaining
-    if rule_only and survey.by_model:
-        click.echo(f"{survey.by_model:,} need this model to read their text: they stay as they are (--rule-only)")
-    click.echo(f"to judge: {todo:,}" + (f", about {_duration(todo / rate)} at {rate:g}/s" if rate and todo else ""))
-
-
-def _result(progress: "Progress", after: "Survey", rule_only: bool, *, stopped: bool) -> int:
-    if progress.healed:
-        click.echo(f"{progress.healed} pages that an earlier run had not finished were counted again")
-    by_rule = progress.judged - progress.inferred
-    click.echo(
-        f"{progress.written:,} mentions have a new judgement after {_duration(progress.seconds)}: {progress.inferred:,}"
-        f" texts read, {by_rule:,} from stored log-probabilities; {progress.changed:,} labels changed"
-    )
-    if progress.judged > progress.written:
-        click.echo(f"{progress.judged - progress.written:,} were edited or deleted meanwhile: that stays")
-    left = after.by_rule if rule_only else after.remaining
-    if left:
-        why = "interrupted" if stopped else "they came meanwhile, from workers that serve another model?"
-        click.echo(f"{left:,} remain ({why}): run it again", err=True)
-        return INTERRUPTED if stopped else 12
-    click.echo("none remain")
-    return 0
-
-
-def _duration(seconds: float) -> str:
-    whole = int(seconds + 0.5)
-    if whole < 120:
-        return f"{whole} s"
-    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-class _Line:
-    """The line of progress on standard error: rewritten in place on a terminal, one in a while elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._shown_s = 0.0
-        self._open = False
-
-    def show(self, progress: "Progress") -> None:
-        if not progress.total:
-            return
-        pace = progress.judged / progress.seconds if progress.seconds else 0.0
-        left = progress.left_s
-        text = f"{progress.judged:,} of {progress.total:,} judged, {pace:,.0f}/s" + (
-            "" if left is None else f", {_duration(left)} left"
-        )
-        if self._terminal:
-            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
-            self._open = True
-        elif progress.seconds - self._shown_s >= LINE_EVERY_S:
-            self._shown_s = progress.seconds
-            click.echo(text, err=True)
-
-    def end(self) -> None:
-        if self._open:
-            click.echo("", err=True)
-        self._open = False

@@ -76,9 +76,10 @@ def locate(wanted: str, name: str, path: str, settings: Settings) -> Path:
             continue
         others.append(place)
     there = f"{path} holds another model, and " if Path(path) in others else ""
+    targets = [path, str(settings.models_dir / name)]
     raise ModelError(
         f"model {name!r} is not on this machine: {there}no folder in {SHIPPED} or {settings.models_dir} has a "
-        f"config.json with SHA-256 {wanted[:12]}…; copy it to {path}, or to {settings.models_dir / name}"
+        f"config.json with SHA-256 {wanted[:12]}…; copy it to {' or '.join(dict.fromkeys(targets))}"
     )
 
 

@@ -76,18 +76,15 @@ class RescoreStore(MentionStore):
             )
         return Survey(*(int(n) for n in rows[0]))
 
-    def page(
-        self, tenant: str, after: Place, selection: Selection, target: Target, limit: int, *, same_model: bool = False
-    ) -> list[Stored]:
-        """The next at most ``limit`` mentions that remain, in order of place; ``same_model``: of the target's model."""
+    def page(self, tenant: str, after: Place, selection: Selection, target: Target, limit: int) -> list[Stored]:
+        """The next at most ``limit`` mentions that remain, in order of place."""
         columns = ", ".join(f"toUnixTimestamp64Milli({name})" if name in TIMES else f"`{name}`" for name in COLUMNS)
         # The first condition is what the index can use; the second continues within a millisecond.
         sql = (
             f"SELECT mention_id, CAST(label, 'String'), {columns} FROM mentions FINAL "  # noqa: S608 - constants
             f"WHERE tenant = %(tenant)s AND {SINCE} AND {selection.where()} AND (published_at, mention_id) > "
             "(fromUnixTimestamp64Milli(toInt64(%(after_ms)s), 'UTC'), toUUID(%(after_id)s)) "
-            f"AND NOT {CURRENT} AND NOT {FIXED}{' AND model = %(model)s' if same_model else ''} "
-            "ORDER BY published_at, mention_id LIMIT %(limit)s"
+            f"AND NOT {CURRENT} AND NOT {FIXED} ORDER BY published_at, mention_id LIMIT %(limit)s"
         )
         parameters = selection.parameters() | target.parameters()
         parameters |= {"tenant": tenant, "after_ms": after[0], "after_id": after[1], "limit": limit}

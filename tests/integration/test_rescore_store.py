@@ -106,6 +106,8 @@ def test_there_and_back_again_reads_no_text_twice(client: Client) -> None:
     assert (progress.written, progress.inferred) == (12, 0)
     assert len(reader.read) == 24, "what the model thinks of a text is stored"
     assert {row[0::3] for row in judged(client, T).values()} == {("one@1", 3)}
+    progress, after = rescore(client, T, model="two@2", rule_only=True)
+    assert (progress.written, after.remaining) == (12, 0), "so it needs no model at all"
     assert_rollups_equal_recount(client)
 
 
@@ -126,7 +128,7 @@ def test_a_new_rule_needs_no_inference(client: Client) -> None:
 def test_rule_only_leaves_what_another_model_has_judged(client: Client) -> None:
     MentionStore(client).write(some())
     progress, after = rescore(client, T, rule_only=True)
-    assert (progress.written, after.by_model, after.by_rule) == (0, 12, 0)
+    assert (progress.written, progress.judged, after.by_model, after.by_rule) == (0, 0, 12, 0)
     assert {row[0] for row in judged(client, T).values()} == {"test"}
 
 
