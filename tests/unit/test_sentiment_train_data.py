@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.sentiment.training.config import Labelled, Pairs, Stage, Unlabelled, read_config
+from pipeline.sentiment.training.config import Labelled, Pairs, Stage, Unlabelled, prefix_of, read_config
 from pipeline.sentiment.training.examples import Float32, build, of_labelled, surest_of_each_class
 from pipeline.sentiment.training.tables import rows
 from pipeline.sentiment.training.texts import (
@@ -203,5 +204,24 @@ def test_a_stage_is_built_from_labels_and_a_teacher(tmp_path: Path) -> None:
 def test_unlabelled_texts_come_file_by_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x @one\n\nx @two\n")
     (tmp_path / "b.jsonl").write_text('{"text": "y"}\n')
-    assert read_unlabelled(Unlabelled(files=["a.txt"]), tmp_path) == [["x @user"]]
-    assert read_unlabelled(Unlabelled(files=["b.jsonl"], column="text"), tmp_path) == [["y"]]
+    assert read_unlabelled(Unlabelled(files=["a.txt"]), tmp_path, 8) == [["x @user"]]
+    assert read_unlabelled(Unlabelled(files=["b.jsonl"], column="text"), tmp_path, 8) == [["y"]]
+
+
+def test_texts_that_are_measured_on_are_not_learned_from_without_labels_either(tmp_path: Path) -> None:
+    texts = [f"text number {n}" for n in range(64)]
+    (tmp_path / "a.txt").write_text("\n".join(texts))
+    (tmp_path / "val.txt").write_text("Text number 7\ntext number 7\n")
+    every = Unlabelled(files=["a.txt"])
+    (found,) = read_unlabelled(every, tmp_path, 8)
+    assert found == texts
+    (found,) = read_unlabelled(msgspec.structs.replace(every, hold_out=True, without=["val.txt"]), tmp_path, 8)
+    assert found == [text for text in texts if not is_held_out(text, 8) and text != "text number 7"]
+    assert len(found) < 63
+
+
+def test_a_stage_can_be_the_average_of_others_and_have_its_own_prefix(tmp_path: Path) -> None:
+    soup = '[[stages]]\nname = "soup"\nstart = ["english", "english"]\n[[stages]]\nname = "bare"\nprefix = ""\n'
+    found = read_config(config(tmp_path, STAGE + soup + 'start = ["english", "soup"]\n'))
+    assert [stage.name for stage in found.stages] == ["english", "soup", "bare"]
+    assert [prefix_of(found, name) for name in ("english", "soup", "bare")] == [None, None, ""]

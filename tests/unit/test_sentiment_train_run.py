@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from pipeline.errors import ModelError
+from pipeline.sentiment.training.weights import layer_count
 
 pytest.importorskip("torch", reason="the extra `train` is not installed (torch)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -45,7 +46,21 @@ both_sides = 0.5
 [[stages.unlabelled]]
 files = ["texts.txt"]
 select = 0.9
+[[stages]]
+name = "soup"
+start = ["english", "transfer"]
+[[stages]]
+name = "student"
+start = ["soup"]
+teacher = ["soup"]
+layers = [1]
+prefix = ""
+hidden_loss = 1.0
+batch = 8
+[[stages.unlabelled]]
+files = ["texts.txt"]
 """
+STAGES = ("english", "transfer", "soup", "student")
 CODE = """
 import sys
 from pathlib import Path
@@ -107,7 +122,11 @@ def test_a_run_learns_and_goes_on_after_being_killed(folder: Path) -> None:
 
     done = start(folder, "killed")
     out, err = done.communicate(timeout=300)
-    assert out.count("done before") == 2
+    assert out.count("done before") == 4
+    stages = {name: load_file(str(folder / "whole" / name / "weights.safetensors")) for name in STAGES}
+    english, transfer, soup, student = stages.values()
+    assert all(np.allclose(soup[key], (english[key] + transfer[key]) / 2, atol=1e-6) for key in soup)
+    assert layer_count(student) == 1
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(folder: Path) -> None:

@@ -85,7 +85,7 @@ def of_run(lineage: Sequence[StageFacts], data: Path, held_out: int) -> tuple[li
     needed = EACH + 4 * JOINED
     if len(english) < needed:
         raise ModelError(f"the run learned from {len(english)} English texts: static scales need {needed} of them")
-    others = _others(lineage, data)
+    others = _others(lineage, data, held_out)
     random.Random(SEED).shuffle(english)  # noqa: S311 - a fixed sample, not a secret
     texts: list[str] = []
     joined: list[str] = []
@@ -101,10 +101,14 @@ def checksum(texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def _others(lineage: Sequence[StageFacts], data: Path) -> list[str]:
+def _others(lineage: Sequence[StageFacts], data: Path, held_out: int) -> list[str]:
     """Texts without labels and the other sides of pairs, as many from each file, shuffled."""
     groups = [
-        group for facts in lineage for source in facts.stage.unlabelled for group in read_unlabelled(source, data)
+        group
+        for facts in lineage
+        for source in facts.stage.unlabelled
+        if not source.hold_out
+        for group in read_unlabelled(source, data, held_out)
     ]
     groups += [[other for _, other in read_pairs(source, data)] for facts in lineage for source in facts.stage.pairs]
     each = max(1, OTHERS // max(1, len(groups)))

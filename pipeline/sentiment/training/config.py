@@ -78,10 +78,16 @@ class Unlabelled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     weight: Positive = 1.0
     column: str | int | None = None
     """Column of the text in a TSV, CSV or JSONL file; None: one text a line."""
+    without: list[str] = []
+    """Files of texts (one a line) to leave out: those that the model is measured with."""
+    hold_out: bool = False
+    """Leave out the texts that the run holds out by their hash: for files of the English texts that it is measured on,
+    which may not be learned from without their labels either."""
 
 
 class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training: what it starts from, what it learns from, how."""
+    """One training: what it starts from, what it learns from, how. With nothing to learn from it is the average of the
+    stages in ``start``."""
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     start: list[str] = msgspec.field(default_factory=lambda: [ENCODER])
@@ -107,6 +113,8 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Weights are averaged over the steps after this share of the run, equally (Izmailov et al. 2018, 1803.05407)."""
     hidden_loss: Annotated[float, Meta(ge=0.0)] = 0.0
     """Weight of the squared distance between the student's and the teacher's pooled vectors (distillation)."""
+    prefix: str | None = None
+    """Put before each text instead of the run's: a student can do without the teacher's, and has less to read."""
     seed: int = 1
     max_tokens: Annotated[int, Meta(ge=8, le=512)] = 64
 
@@ -126,6 +134,12 @@ class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     stages: Annotated[list[Stage], Meta(min_length=1)]
 
 
+def prefix_of(config: TrainConfig, name: str) -> str | None:
+    """What a stage puts before each text; None: as the encoder has it."""
+    own = next((stage.prefix for stage in config.stages if stage.name == name), None)
+    return config.prefix if own is None else own
+
+
 def read_config(path: Path) -> TrainConfig:
     """Read and check a configuration. Raises ModelError that names the file, the place and what to do."""
     try:
@@ -143,8 +157,10 @@ def read_config(path: Path) -> TrainConfig:
             raise ModelError(f"{path}: two stages are called {stage.name!r}")
         if (stage.pairs or stage.unlabelled) and not stage.teacher:
             raise ModelError(f"{path}: stage {stage.name} has texts without labels but no teacher")
-        if not (stage.labelled or stage.pairs or stage.unlabelled):
-            raise ModelError(f"{path}: stage {stage.name} has nothing to learn from")
+        if not (stage.labelled or stage.pairs or stage.unlabelled or len(stage.start) > 1):
+            raise ModelError(
+                f"{path}: stage {stage.name} has nothing to learn from, and no two stages in `start` to average"
+            )
         if ENCODER in stage.teacher or not stage.start:
             raise ModelError(f"{path}: stage {stage.name} needs a start, and a teacher that was trained")
         before.add(stage.name)

@@ -121,7 +121,7 @@ def build(stage: Stage, data: Path, held_out: int, teacher: Teacher | None, with
             parts.append(of_teacher(sides, logs[some], pairs.weight, 1.0, vectors(pooled[some])))
     for unlabelled in stage.unlabelled:
         assert teacher is not None  # noqa: S101
-        for group in read_unlabelled(unlabelled, data):
+        for group in read_unlabelled(unlabelled, data, held_out):
             taken = sample(group, unlabelled.take, stage.seed)
             logs, pooled = teacher(taken)
             logs = balanced(logs, unlabelled.balance)

@@ -82,7 +82,7 @@ def read_held_out(lineage: Sequence[StageFacts], data: Path, one_in: int) -> Hel
     if not sources:
         raise ModelError("no stage of the run learned from labelled English: there is nothing held out of it")
     unlabelled = [source for facts in lineage for source in facts.stage.unlabelled]
-    learned = {text for source in unlabelled for group in read_unlabelled(source, data) for text in group}
+    learned = {text for source in unlabelled for group in read_unlabelled(source, data, one_in) for text in group}
     found: dict[str, tuple[LabelledText, str]] = {}
     files: dict[str, None] = {}
     for source in sources.values():

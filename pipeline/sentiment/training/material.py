@@ -20,6 +20,7 @@ from pipeline.sentiment.training.calibration import (
     of_run,
     read_texts,
 )
+from pipeline.sentiment.training.config import prefix_of
 from pipeline.sentiment.training.export_facts import StageRecord, Training
 from pipeline.sentiment.training.fit_rule import NO_PRIOR
 from pipeline.sentiment.training.held_out import HeldOut, for_judging, read_held_out
@@ -62,6 +63,10 @@ def from_run(path: Path, stages: Sequence[str], data: Path | None, cache_dir: Pa
             f"{config.encoder} is not the encoder that the run was trained from ({source.identity}, then "
             f"{run.facts.encoder}): its word embeddings belong to the weights; bring that one back"
         )
+    prefixes = {prefix_of(config, name) for name in names}
+    if len(prefixes) > 1:
+        raise ModelError(f"stages {', '.join(names)} put different prefixes before texts: they have no mean")
+    source = open_source(config.encoder, cache_dir, prefixes.pop())
     run.verify(sorted({name for facts in lineage for name in facts.data}))
     held = read_held_out(lineage, run.data, config.held_out)
     texts, scales, others = of_run(lineage, run.data, config.held_out)
@@ -82,7 +87,10 @@ def from_run(path: Path, stages: Sequence[str], data: Path | None, cache_dir: Pa
 
 def _training(run: RunFolder, names: list[str], lineage: Sequence[StageFacts]) -> Training:
     files = sorted({name for facts in lineage for name in facts.data})
-    left_out = {path for facts in lineage for one in facts.stage.labelled for path in find(run.data, one.without)}
+    stages = [facts.stage for facts in lineage]
+    patterns = [name for stage in stages for one in stage.labelled for name in one.without]
+    patterns += [name for stage in stages for one in stage.unlabelled for name in one.without]
+    left_out = set(find(run.data, patterns))
     return Training(
         run=run.facts.config.name,
         exported=names,

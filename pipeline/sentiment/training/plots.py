@@ -16,6 +16,7 @@ def plot_run(folder: Path, stages: list[str]) -> Path:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
+    stages = [name for name in stages if json.loads((folder / name / FACTS).read_text())["history"]]
     figure, axes = plt.subplots(2, len(stages), figsize=(4.2 * len(stages), 5.0), sharex="col", squeeze=False)
     for column, name in enumerate(stages):
         facts = json.loads((folder / name / FACTS).read_text())

@@ -56,12 +56,16 @@ def find(data: Path, patterns: Iterable[str]) -> list[Path]:
     return found
 
 
+def _measured(patterns: Iterable[str], data: Path) -> set[str]:
+    return {clean(text) for path in find(data, patterns) for text in read_lines(path)}
+
+
 def read_labelled(source: Labelled, data: Path) -> list[LabelledText]:
     """Distinct texts in a stable order; a text that has two labels counts with the first.
 
     Raises ModelError for labels that are not mapped and for a class without any text.
     """
-    excluded = {clean(text) for path in find(data, source.without) for text in read_lines(path)}
+    excluded = _measured(source.without, data)
     known = {label: index for index, label in enumerate(LABELS)}
     found: dict[str, int] = {}
     for path in find(data, source.files):
@@ -127,12 +131,15 @@ def _aligned(source: Pairs, data: Path) -> Iterator[tuple[Path, Path]]:
             yield english, other
 
 
-def read_unlabelled(source: Unlabelled, data: Path) -> list[list[str]]:
-    """Distinct normalised texts, a list per file."""
+def read_unlabelled(source: Unlabelled, data: Path, held_out: int) -> list[list[str]]:
+    """Distinct normalised texts, a list per file; without those that are held out (one in ``held_out``) if the source
+    says so."""
+    one_in = held_out if source.hold_out else 0
+    excluded = {_MISSING, "", *_measured(source.without, data)}
     groups = []
     for path in find(data, source.files):
         texts = dict.fromkeys(clean(text) for text in read_lines(path, source.column))
-        groups.append([text for text in texts if text and text != _MISSING])
+        groups.append([text for text in texts if text not in excluded and not is_held_out(text, one_in)])
     return groups
 
 
