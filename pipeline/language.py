@@ -44,7 +44,7 @@ NO_KANA: Final = 0.6
 FITTING: Final = 0.5
 """Below this share of candidates that fit the script all languages are asked, not the best few."""
 UNSEEN: Final = 0.13
-"""Share of the probability that the model leaves open, given to a hinted language that the model has no class for."""
+"""Share of the probability that is left open, given at least to a hinted language that lid.176 has no class for."""
 CANDIDATES: Final = 24
 _LATIN: Final = frozenset({"Latn"})
 
@@ -220,7 +220,8 @@ def _as_written(wanted: str, shares: dict[str, float]) -> str:
     present = [name for name, share in shares.items() if share >= SCRIPT_PRESENT]
     if "-" in wanted or present != ["Latn"] or scripts_of(wanted)[0] == "Latn":
         return wanted
-    return f"{wanted}-Latn" if wanted in _ROMANISED or "Latn" in scripts_of(wanted) else wanted
+    latin = f"{wanted}-Latn"
+    return latin if wanted in _ROMANISED or "Latn" in scripts_of(wanted) or latin in opinion.own() else wanted
 
 
 def _present(shares: dict[str, float]) -> frozenset[str]:
@@ -268,8 +269,9 @@ def _decide(line: str, shares: dict[str, float], hint: str | None) -> tuple[str,
     if hint:
         if hint in _SPOKEN_ALIKE:
             evidence[hint] = evidence.pop(_SPOKEN_ALIKE[hint], 0.0)
-        if hint not in evidence and hint not in known_languages():
-            evidence[hint] = UNSEEN * max(0.0, 1.0 - max(evidence.values(), default=0.0))
+        if hint not in _own_prior():
+            left = max(0.0, 1.0 - max(evidence.values(), default=0.0))
+            evidence[hint] = max(evidence.get(hint, 0.0), UNSEEN * left)
         evidence[hint] = evidence.get(hint, 0.0) * HINT_WEIGHT
     total = sum(evidence.values())
     if total <= 0.0:

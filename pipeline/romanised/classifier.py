@@ -95,9 +95,8 @@ def prepare(line: str) -> str:
     return " ".join([word for word in _WORD.findall(line.replace("’", "'")) if not word.isdigit()])
 
 
-def classify(line: str) -> dict[str, float]:
-    """Probability of each of the best labels for a cleaned line in Latin letters; empty when there is no word."""
-    words = prepare(line)
+def classify(words: str) -> dict[str, float]:
+    """Probability of each of the best labels for what :func:`prepare` gives; empty when there is no word."""
     if not words:
         return {}
     labels, probabilities = model().predict(words, k=ANSWERS)
