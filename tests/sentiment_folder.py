@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from pipeline.sentiment.abstention import AbstentionPoint
-from pipeline.sentiment.folder import CONFIG
-from pipeline.sentiment.rule import RuleFacts
+from pipeline.sentiment.folder import CONFIG, ModelFolder
+from pipeline.sentiment.rule import RuleFacts, named
 from pipeline.settings import PACKAGE
 
 SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
@@ -25,6 +25,24 @@ def with_rule(folder: Path, rule: RuleFacts, **changes: Any) -> Path:
     section |= {"format": 2, "rule": msgspec.to_builtins(rule) | changes}
     (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def of_format_1(folder: Path, class_prior: Sequence[float]) -> Path:
+    """Copy the shipped folder to ``folder`` with the section that format 1 had: a class prior and no other rule."""
+    shutil.copytree(SHIPPED, folder)
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    section = config["babelwatch"]
+    del section["rule"]
+    config["babelwatch"] = section | {"format": 1, "rule": "minus-log-prior-v1", "class_prior": list(class_prior)}
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def without_abstention(folder: Path) -> Path:
+    """Copy the shipped folder to ``folder`` with its rule less the thresholds."""
+    facts = ModelFolder(SHIPPED).facts.rule
+    name = facts.name.rsplit("-", 1)[0]
+    return with_rule(folder, named(name, log_prior=facts.log_prior, temperature=facts.temperature, biases=facts.biases))
 
 
 def points(english: float, other: float, errors: Sequence[float] = (0.1, 0.2)) -> list[AbstentionPoint]:

@@ -1,10 +1,33 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Final
 
 import click
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
+
+
+class ModelName(click.ParamType):
+    """A model folder: a path, or the name of a shipped or installed model. A folder of that name here comes first."""
+
+    name = "PATH|NAME"
+
+    def convert(self, value: str | Path, _param: click.Parameter | None, _context: click.Context | None) -> Path:
+        """The folder; it is not read yet. Raises ModelError for a name that there is not."""
+        path = Path(value)
+        if isinstance(value, Path) or "/" in value or path.is_dir():
+            return path
+        from pipeline.sentiment.installed import find
+
+        return find(value, load_settings())
+
+
+model: Final = click.option(
+    "--model",
+    type=ModelName(),
+    help="Model folder, or the name of a shipped or installed model; default: BABELWATCH_MODEL_PATH, else quality.",
+)
 
 accept_error: Final = click.option(
     "--accept-error",

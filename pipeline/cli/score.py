@@ -56,10 +56,16 @@ def _target(path: Path | None) -> Iterator[BinaryIO]:
     help="Of the input: a text per line, or JSONL with the keys text, id, lang_hint. auto looks at the first line.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
+@options.model
 @options.accept_error
 @click.pass_context
 def command(
-    context: click.Context, file: str, line_format: str, output: Path | None, accept_error: float | None
+    context: click.Context,
+    file: str,
+    line_format: str,
+    output: Path | None,
+    model: Path | None,
+    accept_error: float | None,
 ) -> None:
     """Judge each line of FILE (or - for standard input) and write JSONL in the same order.
 
@@ -69,6 +75,7 @@ def command(
     \b
     echo 'Das Update ist großartig' | babelwatch score -
     babelwatch score mentions.jsonl > judged.jsonl
+    babelwatch score --model fast mentions.jsonl > judged.jsonl
     babelwatch score --accept-error 0.1 mentions.jsonl > judged.jsonl
     """
     import msgspec
@@ -81,14 +88,14 @@ def command(
     from pipeline.settings import load_settings
     from schemas.events import UNSURE
 
-    settings = load_settings(**options.given(accept_error=accept_error))
+    settings = load_settings(**options.given(accept_error=accept_error, model_path=model))
     encode = msgspec.json.Encoder().encode
     reader = LineReader(cast("Format", line_format), settings.max_text_chars)
     judged = unsure = rejected = read = 0
     with _open(file) as (source, size):
         with unpacking() as progress:
-            model = load_model(settings, progress)
-        scorer = Scorer(model, LanguageDetector(settings.language_min_confidence))
+            loaded = load_model(settings, progress)
+        scorer = Scorer(loaded, LanguageDetector(settings.language_min_confidence))
 
         def chunks() -> Iterator[bytes]:
             nonlocal read

@@ -216,7 +216,7 @@ def test_what_cannot_be_done_is_said(clickhouse_url: str, make_settings: Callabl
         (("--until", "soon"), 2, "--until soon: write 30m"),
         (("--since", "1h", "--until", "2h"), 2, "--since must be before --until"),
         (("--model", "nobody"), 6, "no model is named 'nobody'"),
-        (("--accept-error", "0.1"), 6, "no abstention section"),
+        (("--accept-error", "0.0001"), 6, "begins at an error of"),
     ):
         done = babelwatch(settings, "rescore", *args)
         assert done.returncode == code, done.stdout + done.stderr

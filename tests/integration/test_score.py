@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.sentiment.rule import minus_log_prior, named
-from pipeline.settings import PACKAGE
+from pipeline.sentiment.folder import ModelFolder
+from pipeline.sentiment.rule import named
+from pipeline.settings import PACKAGE, load_settings
 from tests.sentiment_folder import points, with_rule
 from tests.unit.sentiment_texts import TEXTS
 
@@ -78,8 +79,8 @@ def test_jsonl_of_every_length_comes_back_in_order(command: list[str], tmp_path:
 
 
 def test_an_accepted_error_leaves_the_doubtful_unsure(command: list[str], tmp_path: Path) -> None:
-    prior = minus_log_prior((0.15, 0.45, 0.40))
-    rule = named("minus-log-prior", log_prior=prior.log_prior, abstention=points(english=0.6, other=0.9))
+    own = ModelFolder(load_settings().model_path).facts.rule
+    rule = named("t", log_prior=own.log_prior, temperature=own.temperature, abstention=points(english=0.6, other=0.9))
     model = str(with_rule(tmp_path / "model", rule))
     texts = [
         "I love this phone so much, best ever",
@@ -106,7 +107,7 @@ def test_an_accepted_error_leaves_the_doubtful_unsure(command: list[str], tmp_pa
 @pytest.mark.parametrize(
     ("value", "code", "said"),
     [
-        ("0.1", 6, "no abstention section"),
+        ("0.0001", 6, "begins at an error of"),
         ("0", 2, "is not in the range"),
         ("1", 2, "is not in the range"),
         ("many", 2, "not a valid"),
@@ -228,7 +229,7 @@ def test_files_that_cannot_be_used(command: list[str], arguments: list[str], cod
 
 def test_a_corrupt_model_is_one_clear_message(command: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(PACKAGE / "sentiment" / "models" / "baseline-en-int8", folder)
+    shutil.copytree(PACKAGE / "sentiment" / "models" / "quality", folder)
     with (folder / "openvino_model.bin").open("r+b") as file:
         file.truncate(1_000_000)
     run = score(command, "-", data=b"x\n", BABELWATCH_MODEL_PATH=str(folder))

@@ -1,18 +1,26 @@
-"""``--accept-error`` where it is offered: refused before any service is started."""
+"""Options that several commands share: ``--accept-error``, refused before any service is started; ``--model``."""
+
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.demo import command as demo
+from pipeline.cli.options import ModelName
 from pipeline.cli.up import command as up
 from pipeline.cli.worker import command as worker
 from pipeline.embedded.environment import child_environment
 from pipeline.errors import InputError, ModelError, SettingsError
+from pipeline.sentiment.installed import SHIPPED
 from pipeline.settings import load_settings
+from tests.sentiment_folder import without_abstention
 
 
 @pytest.mark.parametrize("command", [up, demo])
-def test_a_model_that_cannot_abstain_is_said_before_anything_starts(command: object) -> None:
+def test_a_model_that_cannot_abstain_is_said_before_anything_starts(
+    command: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BABELWATCH_MODEL_PATH", str(without_abstention(tmp_path / "model")))
     result = CliRunner().invoke(command, ["--accept-error", "0.1"])  # type: ignore[arg-type]
     assert isinstance(result.exception, ModelError)
     assert "no abstention section" in str(result.exception)
@@ -43,3 +51,14 @@ def test_settings_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setenv(f"BABELWATCH_{name}", value)
     with pytest.raises(SettingsError, match=name.lower()):
         load_settings()
+
+
+def test_a_model_is_a_path_or_the_name_of_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = ModelName()
+    assert kind.convert("fast", None, None) == SHIPPED / "fast"
+    assert kind.convert("./fast", None, None) == Path("fast")
+    with pytest.raises(ModelError, match="no model is named 'slow': known are"):
+        kind.convert("slow", None, None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fast").mkdir()
+    assert kind.convert("fast", None, None) == Path("fast")

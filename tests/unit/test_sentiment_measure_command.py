@@ -58,15 +58,12 @@ def test_tables_of_a_file_with_columns_and_labels_mapped() -> None:
 
 def test_two_models_of_which_one_leans_to_neutral(tmp_path: Path) -> None:
     other = tmp_path / "other"
-    shutil.copytree(SHIPPED, other)
+    shutil.copytree(SHIPPED, other, ignore=shutil.ignore_patterns(CARD))
     config = json.loads((other / CONFIG).read_text())
     facts = config["babelwatch"]
     facts["name"] = "leaning"
     prior = (0.45, 0.05, 0.5)
-    if facts["format"] == 1:
-        facts["class_prior"] = prior
-    else:
-        facts["rule"] = msgspec.to_builtins(minus_log_prior(prior))
+    facts["rule"] = msgspec.to_builtins(minus_log_prior(prior))
     (other / CONFIG).write_text(json.dumps(config))
     report = tmp_path / "report"
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")

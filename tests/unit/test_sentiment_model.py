@@ -11,6 +11,7 @@ from pipeline.sentiment import encoder, tokenizer
 from pipeline.sentiment.cache import open_embeddings
 from pipeline.sentiment.encoder import BATCH_ROWS, BATCH_TOKENS, BUCKETS, OpenVinoEncoder, bucket, plan
 from pipeline.sentiment.folder import ModelFolder
+from pipeline.sentiment.installed import SHIPPED
 from pipeline.sentiment.model import Int8Model, SentimentModel, load_model
 from pipeline.sentiment.text import normalise
 from pipeline.settings import load_settings
@@ -21,19 +22,19 @@ from tests.unit.sentiment_texts import LANGUAGES, TEXTS
 class Parts:
     """What a model is made of, loaded once; each ``model()`` begins with an empty cache of texts."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         settings = load_settings()
-        self.folder = ModelFolder(settings.model_path)
-        self.tokens = tokenizer.load(self.folder.facts.max_tokens)
+        self.folder = ModelFolder(SHIPPED / name)
+        self.tokens = tokenizer.of(self.folder)
         self.encoder = OpenVinoEncoder(self.folder, open_embeddings(settings.cache_dir))
 
     def model(self) -> Int8Model:
         return Int8Model(self.folder, self.encoder, self.tokens)
 
 
-@pytest.fixture(scope="module")
-def parts() -> Parts:
-    return Parts()
+@pytest.fixture(scope="module", params=["quality", "fast"])
+def parts(request: pytest.FixtureRequest) -> Parts:
+    return Parts(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_more_padding_than_needed_does_not_change_labels(
 
 
 def test_another_process_start_judges_the_same(parts: Parts, alone: list[Judgement]) -> None:
-    again: SentimentModel = load_model(load_settings(threads=1))
+    again: SentimentModel = load_model(load_settings(model_path=parts.folder.path, threads=1))
     assert again.name == parts.folder.version
     assert again.judge(TEXTS[::5], LANGUAGES[::5]) == alone[::5]
 
@@ -85,7 +86,7 @@ def test_another_process_start_judges_the_same(parts: Parts, alone: list[Judgeme
 def test_judgements_hold_what_rows_need(parts: Parts, alone: list[Judgement]) -> None:
     for judgement in alone:
         assert judgement.model == parts.folder.version
-        assert judgement.rule == "minus-log-prior-v1"
+        assert judgement.rule == parts.folder.facts.rule.name
         assert judgement.negative + judgement.neutral + judgement.positive == pytest.approx(1, abs=2e-6)
         assert np.exp(judgement.log_probabilities).sum() == pytest.approx(1, abs=1e-5)
         assert all(round(value, 6) == value for value in (judgement.negative, *judgement.log_probabilities))

@@ -25,7 +25,7 @@ from pipeline.sentiment.rule import (
     without_script,
 )
 from schemas.events import LABELS
-from tests.sentiment_folder import SHIPPED, with_rule
+from tests.sentiment_folder import of_format_1, with_rule
 
 PRIOR = (0.15, 0.45, 0.40)
 
@@ -69,8 +69,8 @@ def test_format_1_judges_as_the_first_release_did() -> None:
         assert judgement.label == LABELS[int((raw - log_prior).argmax())]
 
 
-def test_the_shipped_folder_of_format_1_is_that_rule() -> None:
-    rule = ModelFolder(SHIPPED).facts.rule
+def test_a_folder_of_format_1_is_that_rule(tmp_path: Path) -> None:
+    rule = ModelFolder(of_format_1(tmp_path / "model", PRIOR), check_card=False).facts.rule
     assert rule.name == "minus-log-prior-v1"
     assert rule.log_prior == tuple(float(value) for value in np.log(np.asarray(PRIOR)))
     assert (rule.temperature, rule.biases, rule.abstention) == (1.0, {}, ())

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import options
 from pipeline.sentiment.folder import ModelFolder
 from pipeline.settings import load_settings
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+@options.model
 @click.option("--print", "only_print", is_flag=True, help="Print it; write nothing.")
 def command(model: Path | None, only_print: bool) -> None:
     """Write README.md of a model folder from its config.json, export.json, evaluation*.json and trust.json."""

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import options
 from pipeline.settings import load_settings
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+@options.model
 @click.option("--language", "tags", multiple=True, metavar="TAG", help="Only this language; may be given again.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every failure, instead of tables.")
 @click.option("--examples", type=click.IntRange(min=0), default=1, show_default=True, help="Failures per language.")

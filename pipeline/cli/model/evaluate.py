@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli import options
 from pipeline.cli.model.shared import SHARED
 from pipeline.errors import InputError
 from pipeline.settings import load_settings
@@ -19,8 +20,8 @@ UMSAB = SHARED / "data" / "umsab"
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
-@click.option("--against", type=click.Path(path_type=Path), help="Another model folder, judged on the same texts.")
+@options.model
+@click.option("--against", type=options.ModelName(), help="Another model, judged on the same texts.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -102,14 +103,14 @@ def command(
         from pipeline.sentiment.measure.report import prepare
 
         prepare(report)
-    options = Options(resamples, seed, tuple(tuple(filter(None, one.replace(" ", "").split(","))) for one in means))
+    wanted = Options(resamples, seed, tuple(tuple(filter(None, one.replace(" ", "").split(","))) for one in means))
     finder = _detector() if detect else None
     name, rule, judged = _judge(model, labelled, finder)
-    found = measured(name, rule, labelled, judged, options, detect)
+    found = measured(name, rule, labelled, judged, wanted, detect)
     if against is not None:
         name, rule, others = _judge(against, labelled, finder)
-        theirs = measured(name, rule, labelled, others, options, detect)
-        found = msgspec.structs.replace(found, against=compare(judged, others, found, theirs, options))
+        theirs = measured(name, rule, labelled, others, wanted, detect)
+        found = msgspec.structs.replace(found, against=compare(judged, others, found, theirs, wanted))
     if write:
         _write(model, msgspec.structs.replace(found, against=None), kind)
     if report is not None:

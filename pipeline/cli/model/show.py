@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import options
 from pipeline.sentiment.folder import ModelFolder
 from pipeline.sentiment.rule import RuleFacts
 from pipeline.settings import load_settings
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+@options.model
 def command(model: Path | None) -> None:
     """Verify a model folder (checksums, decision rule, card) and print what it is."""
     from pipeline.sentiment.cache import embeddings_path

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli import options
 from pipeline.settings import PACKAGE, load_settings
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ PARALLEL = PACKAGE / "sentiment" / "parallel"
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder; default: BABELWATCH_MODEL_PATH.")
+@options.model
 @click.option(
     "--parallel",
     type=click.Path(path_type=Path),
