@@ -13,11 +13,13 @@ from pipeline.errors import InputError, ModelError
 from pipeline.sentiment.folder import CARD, CONFIG, ModelFolder
 from pipeline.sentiment.measure.results import FILE, read_evaluation
 from pipeline.sentiment.rule import minus_log_prior
-from pipeline.settings import PACKAGE
+from pipeline.settings import load_settings
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+SHIPPED = load_settings().model_path
 LABELLED = Path(__file__).parents[2] / "docs" / "examples" / "labelled.csv"
 MAPPED = ["--text-column", "post", "--label-column", "mood", "--language-column", "lang", "--resamples", "200"]
+RATED = LABELLED.with_name("rated.tsv")
+CUT = ["--labels", "<=-1=negative,>=1=positive,*=neutral", "--resamples", "200"]
 MAPPED += ["--labels", "pos=positive,neg=negative,neu=neutral,mixed=skip"]
 
 
@@ -56,6 +58,14 @@ def test_tables_of_a_file_with_columns_and_labels_mapped() -> None:
         assert part in out
 
 
+def test_ratings_as_the_page_shows_them() -> None:
+    out = evaluate("--file", RATED, "--text-column", "3", "--label-column", "2", "--language", "en", *CUT).stdout
+    assert "! labels are ratings, cut so: <=-1 negative, >=1 positive, everything else" in out.replace("\n", " ")
+    assert "! en: no text" not in out
+    with pytest.raises(InputError, match=r"labelled.csv, line 2: label 'pos' is no number"):
+        evaluate("--file", LABELLED, *MAPPED[:-1], CUT[1])
+
+
 def test_two_models_of_which_one_leans_to_neutral(tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(SHIPPED, other, ignore=shutil.ignore_patterns(CARD))
@@ -63,7 +73,8 @@ def test_two_models_of_which_one_leans_to_neutral(tmp_path: Path) -> None:
     facts = config["babelwatch"]
     facts["name"] = "leaning"
     prior = (0.45, 0.05, 0.5)
-    facts["rule"] = msgspec.to_builtins(minus_log_prior(prior))
+    facts.pop("class_prior", None)
+    facts |= {"format": 2, "rule": msgspec.to_builtins(minus_log_prior(prior))}
     (other / CONFIG).write_text(json.dumps(config))
     report = tmp_path / "report"
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
@@ -78,13 +89,23 @@ def test_two_models_of_which_one_leans_to_neutral(tmp_path: Path) -> None:
 def test_write_puts_table_and_card_into_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(SHIPPED, folder)
-    (folder / FILE).unlink()
+    (folder / FILE).unlink(missing_ok=True)
     evaluate("--file", LABELLED, *MAPPED, "--model", folder, "--write", "--detect")
     written = read_evaluation(folder / FILE)
     assert (written.data, written.tags) == ("labelled.csv", "detected")
     card = (folder / CARD).read_text(encoding="utf-8")
     assert "| en (too few to tell) | 11 |" in card
     ModelFolder(folder)  # still valid: the card and the table are not among the checked files
+
+
+def test_the_card_says_how_ratings_were_cut(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(SHIPPED, folder)
+    columns = ["--text-column", "3", "--label-column", "2", "--language", "en"]
+    evaluate("--file", RATED, *columns, *CUT, "--model", folder, "--write", "--as", "reviews")
+    card = (folder / CARD).read_text(encoding="utf-8")
+    assert "| rated.tsv, en | 9 |" in card
+    assert "rated.tsv: labels are ratings, cut so: <=-1 negative, >=1 positive, everything else neutral." in card
 
 
 def test_what_cannot_be_done_is_said_before_the_model_is_loaded(umsab: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.sentiment.measure.data import LabelledData, language_tag, read_umsab
-from pipeline.sentiment.measure.files import Columns, decode_escapes, parse_labels, read_files
+from pipeline.sentiment.measure.files import Columns, decode_escapes, read_files
+from pipeline.sentiment.measure.labels import Labels, parse_labels
 
 EN = Columns(only="en")
 
@@ -102,7 +103,7 @@ def test_jsonl_and_several_files(tmp_path: Path) -> None:
     rows = [{"text": "a", "label": 1, "x": None}, {"text": "b", "label": "Negative "}]
     first = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n")
     second = write(tmp_path / "b.tsv", "label\ttext\nneutral\tc\n")
-    data = read_files([first, second], Columns(only="en", labels={"1": "positive"}))
+    data = read_files([first, second], Columns(only="en", labels=Labels({"1": "positive"})))
     assert pairs(data) == [("a", 2), ("b", 0), ("c", 1)]
     assert data.name == "a.jsonl, b.tsv"
 
@@ -157,7 +158,7 @@ def test_labels_that_map_to_nothing(labels: str) -> None:
 
 
 def test_labels_may_hold_an_equals_sign_and_order_of_texts_is_in_the_hash(tmp_path: Path) -> None:
-    assert parse_labels("a=b=neutral") == {"a=b": "neutral"}
+    assert parse_labels("a=b=neutral").names == {"a=b": "neutral"}
     one, other = (
         read_files([write(tmp_path / f"{name}.tsv", f"text\tlabel\n{rows}")], EN).sets[0].sha256
         for name, rows in (("a", "x\tneutral\ny\tneutral\n"), ("b", "y\tneutral\nx\tneutral\n"))

@@ -35,7 +35,11 @@ UMSAB = SHARED / "data" / "umsab"
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--language-column", help="Column of the language (BCP 47), or --language for all rows.")
 @click.option("--language", help="BCP 47 tag of all rows of --file.")
-@click.option("--labels", default="", help="What other labels mean: neg=negative,0=neutral,mixed=skip.")
+@click.option(
+    "--labels",
+    default="",
+    help="What other labels mean: neg=negative,0=neutral,mixed=skip; ratings: '<=-1=negative,>=1=positive,*=neutral'.",
+)
 @click.option(
     "--mean",
     "means",
@@ -87,7 +91,8 @@ def command(
     from pipeline.sentiment.measure.comparison import compare
     from pipeline.sentiment.measure.data import read_umsab
     from pipeline.sentiment.measure.evaluation import Options, measured
-    from pipeline.sentiment.measure.files import Columns, parse_labels, read_files
+    from pipeline.sentiment.measure.files import Columns, read_files
+    from pipeline.sentiment.measure.labels import parse_labels
     from pipeline.sentiment.measure.results import encode
 
     if files and data is not None:

@@ -12,9 +12,9 @@ from typing import Final
 
 from pipeline.errors import InputError
 from pipeline.sentiment.measure.data import LabelledData, Row, gather, read_lines, read_text
+from pipeline.sentiment.measure.labels import SKIP, Labels
 from schemas.events import LABELS
 
-SKIP: Final = "skip"
 SUFFIXES: Final = (".tsv", ".csv", ".jsonl")
 MAX_FIELD_CHARS: Final = 1 << 20
 _ESCAPES: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
@@ -30,8 +30,7 @@ class Columns:
     language: str | None = None
     """Column of the language; None: all rows are in ``only``."""
     only: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """A label of the file -> one of LABELS or ``skip``; the names in LABELS need none."""
+    labels: Labels = field(default_factory=Labels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,20 +41,6 @@ class Columns:
     def numbered(self) -> bool:
         """Whether columns are numbers, so that the first line is a row and no header."""
         return all(name.isdecimal() for name in self.names)
-
-
-def parse_labels(text: str) -> dict[str, str]:
-    """``neg=negative,0=neutral,mixed=skip`` as a mapping. Raises InputError that names the part that is wrong."""
-    mapped: dict[str, str] = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, equals, label = (one.strip() for one in part.rpartition("="))
-        if not equals or not name or label not in (*LABELS, SKIP):
-            raise InputError(
-                f"--labels {part!r}: write NAME=LABEL, where LABEL is {', '.join(LABELS)} or {SKIP} (such rows are "
-                "left out)"
-            )
-        mapped[name.lower()] = label
-    return mapped
 
 
 def decode_escapes(text: str) -> str:
@@ -80,9 +65,12 @@ def read_files(paths: Sequence[Path], columns: Columns) -> LabelledData:
     escaped = 0
     for path in paths:
         for number, cells in _read(path, columns):
-            label = _label(cells[columns.label], columns, f"{path}, line {number}")
-            if label is None:
-                left_out[f"label {cells[columns.label].strip()[:40]!r}"] += 1
+            try:
+                label, by = columns.labels.find(cells[columns.label])
+            except InputError as error:
+                raise InputError(f"{path}, line {number}: {error}") from None
+            if label == SKIP:
+                left_out[f"label {by!r}"] += 1
                 continue
             text = decode_escapes(cells[columns.text])
             escaped += text != cells[columns.text]
@@ -91,22 +79,10 @@ def read_files(paths: Sequence[Path], columns: Columns) -> LabelledData:
                 raise InputError(
                     f"{path}, line {number}: no language in column {columns.language!r}; write und where it is unknown"
                 )
-            rows.append(Row(text, label, language))
-    notes = [f"{escaped:,} texts held literal \\u escapes, which were decoded"] if escaped else []
+            rows.append(Row(text, LABELS.index(label), language))
+    notes = columns.labels.notes
+    notes += [f"{escaped:,} texts held literal \\u escapes, which were decoded"] if escaped else []
     return gather(", ".join(path.name for path in paths), rows, left_out, notes)
-
-
-def _label(found: str, columns: Columns, place: str) -> int | None:
-    name = found.strip().lower()
-    label = columns.labels.get(name, name)
-    if label == SKIP:
-        return None
-    if label not in LABELS:
-        raise InputError(
-            f"{place}: label {found.strip()[:40]!r} is none of {', '.join(LABELS)}; map it: --labels "
-            f"'{found.strip()[:40]}=negative' (or neutral, positive; {SKIP} leaves such rows out)"
-        )
-    return LABELS.index(label)
 
 
 def _read(path: Path, columns: Columns) -> Iterator[_Cells]:
@@ -133,7 +109,7 @@ def _jsonl(path: Path, columns: Columns) -> Iterator[_Cells]:
             raise InputError(f"{path}, line {number}: not a JSON object with the keys {', '.join(columns.names)}")
         for name in columns.names:
             value = found.get(name)
-            if not isinstance(value, str | int) or isinstance(value, bool):
+            if not isinstance(value, str | int | float) or isinstance(value, bool):
                 raise InputError(
                     f"{path}, line {number}: key {name!r} holds no text ({', '.join(found)[:200] or 'no key'}); "
                     "name the keys with --text-column, --label-column and --language-column"

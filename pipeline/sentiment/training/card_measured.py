@@ -42,7 +42,13 @@ def other_texts(found: Sequence[Evaluation]) -> str:
         for evaluation in found
         for one in evaluation.languages
     ]
-    return "\n".join([said, "", f"| texts of | {_COLUMNS}", _LINE, *rows])
+    notes = [
+        f"\n{evaluation.data}: {note}."
+        for evaluation in found
+        if not evaluation.data.startswith("held-out")
+        for note in evaluation.notes
+    ]
+    return "\n".join([said, "", f"| texts of | {_COLUMNS}", _LINE, *rows, *notes])
 
 
 def _row(name: str, one: LanguageResult | MeanResult) -> str:
