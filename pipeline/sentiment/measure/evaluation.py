@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.sentiment.measure import bootstrap
+from pipeline.sentiment.measure import bootstrap, noise
 from pipeline.sentiment.measure.data import LabelledData
 from pipeline.sentiment.measure.judging import Detect, Judged, Progress, judge
 from pipeline.sentiment.measure.results import (
@@ -27,8 +27,7 @@ LABELLED_LANGUAGE: Final = "en"
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. ``means`` are sets of languages (names or tags); empty: all that have enough texts, without
-    English."""
+    """How to measure. ``means`` are sets of languages (names or tags); empty: all that count, without English."""
 
     resamples: int = bootstrap.RESAMPLES
     seed: int = bootstrap.SEED
@@ -68,11 +67,12 @@ def measured(
 
 
 def mean_groups(results: Sequence[LanguageResult], options: Options) -> list[list[str]]:
-    """The languages (the data's names) of each mean; those with too few texts are left out, empty means dropped."""
+    """The languages (the data's names) of each mean; those that do not count (too few texts, labels that are
+    noise) are left out, empty means dropped."""
     wanted = [_named(results, names) for names in options.means] or [
         [one for one in results if one.tag != LABELLED_LANGUAGE]
     ]
-    groups = [[one.language for one in group if one.enough] for group in wanted]
+    groups = [[one.language for one in group if one.counts] for group in wanted]
     return [group for group in groups if group]
 
 
@@ -125,6 +125,8 @@ def _mean_scores(languages: Sequence[Measured], way: Way) -> MeanScores:
 def _notes(results: Sequence[LanguageResult], options: Options) -> list[str]:
     notes = []
     for one in results:
+        if one.noise:
+            notes.append(f"{one.language}: {noise.SAID}; not part of any mean")
         if not one.enough:
             notes.append(
                 f"{one.language}: too few to tell ({one.texts} texts, fewer than {MIN_TEXTS}); not part of any mean"

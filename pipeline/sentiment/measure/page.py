@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from pipeline.sentiment.measure import noise
 from pipeline.sentiment.measure.results import (
     MIN_TEXTS,
     WAYS,
@@ -23,6 +24,10 @@ from schemas.events import LABELS
 REPORT: Final = "report.html"
 _STYLE: Final = Path(__file__).with_name("report.css")
 _WAY: Final[dict[Way, str]] = {"argmax": "without the rule", "rule": "with the rule"}
+_WARNING: Final = {
+    "too few to tell": "Too few texts to tell: the intervals say how little is known.",
+    noise.SHORT: "The labels of this set do not belong to its texts: a score on it is chance.",
+}
 _COVERED: Final = (1.0, 0.8, 0.5)
 
 
@@ -126,7 +131,7 @@ def _languages(evaluation: Evaluation) -> str:
     columns += ["calibration<br>error", "plain", "given, %<br>neg / neu / pos"]
     rows = []
     for one in evaluation.languages:
-        name = _text(one.language) + ("" if one.enough else '<br><span class="warn">too few to tell</span>')
+        name = _text(one.language) + (f'<br><span class="warn">{one.doubt}</span>' if one.doubt else "")
         given = " / ".join(f"{100 * share:.0f}" for share in one.rule.given)
         more = [f"<td>{one.rule.plain_calibration:.3f}</td>", f"<td>{given}</td>"]
         rows.append(_row(name, [f"<td>{one.texts:,}</td>", *_cells(one.argmax, one.rule), *more]))
@@ -199,7 +204,7 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
 def _language(one: LanguageResult, name: str, pictures: Mapping[str, Picture]) -> str:
     score = one.rule.macro_f1
     shown = _text(one.language)
-    warning = "" if one.enough else '<p class="warn">Too few texts to tell: the intervals say how little is known.</p>'
+    warning = f'<p class="warn">{_WARNING[one.doubt]}</p>' if one.doubt else ""
     kept = [min(one.rule.coverage, key=lambda point: abs(point.coverage - wanted)) for wanted in _COVERED]
     sentence = ", ".join(f"{100 * point.error:.0f}% if {100 * point.coverage:.0f}% are judged" for point in kept)
     return (

@@ -64,7 +64,8 @@ def forest(evaluation: Evaluation, theme: Theme = LIGHT) -> bytes:
 def _name(one: LanguageResult | MeanResult) -> str:
     if isinstance(one, MeanResult):
         return f"mean of {len(one.languages)}"
-    return _safe(one) if one.enough else f"{_safe(one)}\n(only {one.texts})"
+    doubt = one.doubt if one.noise else f"only {one.texts}"
+    return _safe(one) if one.counts else f"{_safe(one)}\n({doubt})"
 
 
 def _safe(one: LanguageResult) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.errors import ModelError
+from pipeline.sentiment.measure import noise
 
 FILE: Final = "evaluation.json"
 FORMAT: Final = 2
@@ -99,6 +100,21 @@ class LanguageResult(Struct, frozen=True, kw_only=True):
     rule: Scores
     gain: Estimate
     """Macro-F1 with the rule less without it, on the same resamples."""
+
+    @property
+    def noise(self) -> bool:
+        """Whether it is a set whose labels are known not to belong to its texts; old files are marked as well."""
+        return self.sha256 in noise.SETS
+
+    @property
+    def counts(self) -> bool:
+        """Whether the numbers say something about the language: in means, as best or worst, as measured."""
+        return self.enough and not self.noise
+
+    @property
+    def doubt(self) -> str:
+        """Why it does not count, in three words; empty when it does."""
+        return noise.SHORT if self.noise else "" if self.enough else "too few to tell"
 
     def scores(self, way: Way) -> Scores:
         """The scores of one way."""

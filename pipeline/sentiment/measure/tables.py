@@ -7,11 +7,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.sentiment.measure import noise
 from pipeline.sentiment.measure.results import WAYS, Against, Estimate, Evaluation, LanguageResult, MeanScores, Scores
 from pipeline.terminal import printable
 from schemas.events import LABELS
 
 NAME_CHARS = 12
+FEW = "*"
+NOISE = "#"
 
 
 def points(one: Estimate, signed: bool = False) -> str:
@@ -55,12 +58,20 @@ def _languages(evaluation: Evaluation) -> Table:
     columns = ("language", "texts", "F1 argmax", "F1 rule", "recall rule", "calibration")
     table = _table(title, columns)
     for one in evaluation.languages:
-        name = printable(one.language, NAME_CHARS) + ("" if one.enough else " *")
-        table.add_row(Text(name), f"{one.texts:,}", *_cells(one.argmax, one.rule), style="" if one.enough else "dim")
+        name = printable(one.language, NAME_CHARS) + _mark(one)
+        table.add_row(Text(name), f"{one.texts:,}", *_cells(one.argmax, one.rule), style="" if one.counts else "dim")
     for mean in evaluation.means:
         table.add_section()
         table.add_row(f"mean of {len(mean.languages)}", "", *_cells(mean.argmax, mean.rule), style="bold")
     return table
+
+
+def _mark(one: LanguageResult) -> str:
+    return f" {NOISE}" if one.noise else "" if one.enough else f" {FEW}"
+
+
+def _mark_of(note: str) -> str:
+    return NOISE if noise.SAID in note else FEW if "too few" in note else "!"
 
 
 def _cells(argmax: MeanScores, rule: MeanScores) -> tuple[str, ...]:
@@ -71,10 +82,11 @@ def _differences(evaluation: Evaluation, against: Against) -> Table:
     other = against.evaluation
     title = f"this model less {printable(other.model)} (rule {printable(other.rule)})"
     table = _table(title, ("language", "F1 argmax", "F1 rule", "alone", "p", "p Holm"))
+    marks = {one.language: _mark(one) for one in evaluation.languages}
     for one in against.languages:
         rule = one.rule
         table.add_row(
-            Text(printable(one.language, NAME_CHARS)),
+            Text(printable(one.language, NAME_CHARS) + marks[one.language]),
             points(one.argmax.macro_f1, signed=True),
             points(rule.macro_f1, signed=True),
             f"{rule.only_this:,}:{rule.only_other:,}",
@@ -105,7 +117,7 @@ def _legend(evaluation: Evaluation) -> Text:
             "p: McNemar's exact test of these; bold: the interval of F1 does not hold 0",
         ]
     lines += [f"mean of {len(mean.languages)}: {', '.join(mean.languages)}" for mean in evaluation.means]
-    lines += [f"{'*' if 'too few' in note else '!'} {note}" for note in evaluation.notes]
+    lines += [f"{_mark_of(note)} {note}" for note in evaluation.notes]
     return Text("\n".join(printable(line) for line in lines), style="dim")
 
 

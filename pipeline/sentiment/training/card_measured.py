@@ -15,7 +15,7 @@ def languages(found: Evaluation | None) -> str:
     """The table of languages and their mean."""
     if found is None:
         return "Not measured yet: `babelwatch model evaluate --model FOLDER --data umsab --write`."
-    rows = [_row(f"{one.language}{'' if one.enough else ' (too few to tell)'}", one) for one in found.languages]
+    rows = [_row(f"{one.language}{f' ({one.doubt})' if one.doubt else ''}", one) for one in found.languages]
     rows += [_row(f"mean of {len(one.languages)}: {', '.join(one.languages)}", one) for one in found.means]
     said = paragraph(
         f"Macro-F1 x 100 on {found.data}, by `babelwatch model evaluate`, with this folder's graph and the serving",
@@ -97,8 +97,8 @@ def _errors(error: float, found: Sequence[AbstentionPoint]) -> str:
 def limits(found: Evaluation | None, max_tokens: int) -> str:
     """What the model is not good for; the first line from the measured table."""
     lines = []
-    enough = [one for one in found.languages if one.enough] if found else []
-    ranked = sorted(enough, key=lambda one: one.rule.macro_f1.value)
+    counting = [one for one in found.languages if one.counts] if found else []
+    ranked = sorted(counting, key=lambda one: one.rule.macro_f1.value)
     if ranked:
         lines += [
             f"- Quality differs by language: {points(ranked[0].rule.macro_f1)} in {ranked[0].language}, "

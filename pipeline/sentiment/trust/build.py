@@ -24,8 +24,6 @@ from pipeline.sentiment.trust.table import ANY_OTHER, Evidence, Fit, LanguageTru
 
 _WRITTEN: Final = {"hindi": "hi-Latn"}
 """UMSAB's name of a set -> what its texts are: not one of its 324 Hindi texts (val) has a letter in Devanagari."""
-_NO_MEASUREMENT: Final = frozenset({"9abd653cb48b55759de62dbf5faac20d22675d525bafcdbe186c0c9a135c06cb"})
-"""SHA-256 of sets whose labels do not belong to their texts: UMSAB's Hindi val (docs/transfer.md)."""
 _MAX_TOKENS: Final = 512
 
 
@@ -50,10 +48,8 @@ def measured_languages(evaluation: Evaluation) -> dict[str, LanguageResult]:
     """The languages with enough rightly labelled texts by tag; of several sets in one language the largest."""
     found: dict[str, LanguageResult] = {}
     for one in evaluation.languages:
-        if one.sha256 in _NO_MEASUREMENT:
-            continue
         tag = _WRITTEN.get(one.language, one.tag)
-        if one.enough and tag != UNDETERMINED and (tag not in found or found[tag].texts < one.texts):
+        if one.counts and tag != UNDETERMINED and (tag not in found or found[tag].texts < one.texts):
             found[tag] = one
     return found
 
