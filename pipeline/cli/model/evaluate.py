@@ -1,6 +1,8 @@
 """``babelwatch model evaluate``: a model on labelled texts, language by language, with how sure that is."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.sentiment.measure.data import LabelledData
     from pipeline.sentiment.measure.judging import Detect, Judged
     from pipeline.sentiment.measure.results import Evaluation
+    from pipeline.sentiment.rule import RuleFacts
 
 UMSAB = SHARED / "data" / "umsab"
 
@@ -47,6 +50,11 @@ UMSAB = SHARED / "data" / "umsab"
     metavar="LANGUAGES",
     help="Mean over ar,fr,...; repeatable. Default: all but English.",
 )
+@click.option(
+    "--with-biases",
+    is_flag=True,
+    help="Also with (or without) the biases that the export recorded, and the difference.",
+)
 @click.option("--detect", is_flag=True, help="Tell the rule the detected language of each text, as the pipeline does.")
 @click.option(
     "--resamples", type=click.IntRange(100, 100_000), default=2000, show_default=True, help="Of the bootstrap."
@@ -69,6 +77,7 @@ def command(
     language: str | None,
     labels: str,
     means: tuple[str, ...],
+    with_biases: bool,
     detect: bool,
     resamples: int,
     seed: int,
@@ -88,6 +97,7 @@ def command(
     """
     import msgspec
 
+    from pipeline.sentiment.measure.biases import effect
     from pipeline.sentiment.measure.comparison import compare
     from pipeline.sentiment.measure.data import read_umsab
     from pipeline.sentiment.measure.evaluation import Options, measured
@@ -110,12 +120,15 @@ def command(
         prepare(report)
     wanted = Options(resamples, seed, tuple(tuple(filter(None, one.replace(" ", "").split(","))) for one in means))
     finder = _detector() if detect else None
-    name, rule, judged = _judge(model, labelled, finder)
+    both = _both_rules(model) if with_biases else ()
+    name, rule, (judged, *others) = _judge(model, labelled, finder, both[1:])
     found = measured(name, rule, labelled, judged, wanted, detect)
+    if both:
+        found = msgspec.structs.replace(found, biases=effect(judged, others[0], found, both[0], wanted))
     if against is not None:
-        name, rule, others = _judge(against, labelled, finder)
-        theirs = measured(name, rule, labelled, others, wanted, detect)
-        found = msgspec.structs.replace(found, against=compare(judged, others, found, theirs, wanted))
+        name, rule, (second,) = _judge(against, labelled, finder)
+        theirs = measured(name, rule, labelled, second, wanted, detect)
+        found = msgspec.structs.replace(found, against=compare(judged, second, found, theirs, wanted))
     if write:
         _write(model, msgspec.structs.replace(found, against=None), kind)
     if report is not None:
@@ -133,21 +146,36 @@ def _detector() -> "Detect":
     return lambda text: detector.detect(text).tag
 
 
-def _judge(model: Path | None, labelled: "LabelledData", detect: "Detect | None") -> "tuple[str, str, list[Judged]]":
-    """Name, rule and verdicts of a model, which is let go of afterwards: two need no more memory than one.
+def _both_rules(model: Path | None) -> "tuple[RuleFacts, ...]":
+    """The folder's own rule, and the one with the recorded biases if it has none, without them if it has."""
+    from pipeline.sentiment.folder import ModelFolder
+    from pipeline.sentiment.measure.biases import other_rule, recorded
+
+    folder = ModelFolder(model or load_settings().model_path)
+    return folder.facts.rule, other_rule(folder.facts.rule, recorded(folder))
+
+
+def _judge(
+    model: Path | None, labelled: "LabelledData", detect: "Detect | None", others: "Sequence[RuleFacts]" = ()
+) -> "tuple[str, str, list[list[Judged]]]":
+    """Name, rule and verdicts (its own, then of each other rule) of a model, which is let go of afterwards: two models
+    need no more memory than one.
 
     Abstention is off: the question is what the rule says, and the report shows the error over coverage.
     """
     from pipeline.cli.terminal import counting, unpacking
-    from pipeline.sentiment.measure.judging import judge
+    from pipeline.sentiment.measure.judging import Decide, judge_by
     from pipeline.sentiment.model import load_model
+    from pipeline.sentiment.rule import DecisionRule
 
     settings = load_settings(accept_error=None, **({"model_path": model} if model else {}))
     with unpacking() as progress:
         loaded = load_model(settings, progress)
     total = sum(len(one.texts) for one in labelled.sets)
+    rules: list[Decide] = [loaded.decide, *(partial(DecisionRule(one).judge, loaded.name) for one in others)]
     with counting(f"of {total:,} texts judged", total) as show:
-        return loaded.name, loaded.rule, judge(loaded, labelled, lambda done, _total: show(done, done), detect)
+        verdicts = judge_by(rules, loaded, labelled, lambda done, _total: show(done, done), detect)
+    return loaded.name, loaded.rule, verdicts
 
 
 def _write(model: Path | None, found: "Evaluation", kind: str | None) -> None:
@@ -157,7 +185,7 @@ def _write(model: Path | None, found: "Evaluation", kind: str | None) -> None:
 
     folder = model or load_settings().model_path
     (folder / (FILE if kind is None else f"evaluation-{kind}.json")).write_bytes(encode(found))
-    click.echo(f"written: {write_card(ModelFolder(folder))}", err=True)
+    click.echo(f"written: {write_card(ModelFolder(folder, check_card=False))}", err=True)
 
 
 def _report(found: "Evaluation", folder: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.sentiment.measure.data import LabelledData, LabelledSet
 from pipeline.sentiment.measure.metrics import Counts, Float
 from pipeline.sentiment.measure.results import Way
 from pipeline.sentiment.model import SentimentModel
-from schemas.events import LABELS
+from schemas.events import LABELS, Judgement
 
 AT_ONCE: Final = 1024
 """Texts per call: enough to fill batches of every length."""
@@ -22,6 +22,8 @@ Progress = Callable[[int, int], None]
 """Called with (texts done, texts in all)."""
 Detect = Callable[[str], str]
 """Text -> BCP 47 tag."""
+Decide = Callable[[Sequence[LogProbabilities], Sequence[str]], Sequence[Judgement]]
+"""A rule: log-probabilities and languages of as many texts -> judgements."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,28 @@ def judge(
 ) -> list[Judged]:
     """Verdicts on every set of ``data``, in order. With ``detect`` the rule is told the language found in each text,
     as in the pipeline, otherwise the set's own."""
+    (found,) = judge_by((model.decide,), model, data, progress, detect)
+    return found
+
+
+def judge_by(
+    rules: Sequence[Decide],
+    model: SentimentModel,
+    data: LabelledData,
+    progress: Progress | None = None,
+    detect: Detect | None = None,
+) -> list[list[Judged]]:
+    """The verdicts of each of ``rules`` on the very same log-probabilities, and so with one inference."""
     total = sum(len(one.texts) for one in data.sets)
     texts = [text for one in data.sets for text in one.texts]
     values = iter(list(_log_probabilities(model, texts, total, progress)))
-    return [_judged(model, one, [next(values) for _ in one.texts], detect) for one in data.sets]
+    found: list[list[Judged]] = [[] for _ in rules]
+    for labelled in data.sets:
+        own = [next(values) for _ in labelled.texts]
+        tags = [detect(text) for text in labelled.texts] if detect is not None else [labelled.tag] * len(own)
+        for verdicts, decide in zip(found, rules, strict=True):
+            verdicts.append(_judged(labelled, own, decide(own, tags)))
+    return found
 
 
 def _log_probabilities(
@@ -79,12 +99,8 @@ def _log_probabilities(
             progress(min(total, start + AT_ONCE), total)
 
 
-def _judged(
-    model: SentimentModel, labelled: LabelledSet, values: list[LogProbabilities], detect: Detect | None
-) -> Judged:
-    tags = [detect(text) for text in labelled.texts] if detect is not None else [labelled.tag] * len(values)
+def _judged(labelled: LabelledSet, values: list[LogProbabilities], decided: Sequence[Judgement]) -> Judged:
     raw = np.asarray(values, np.float64)
-    decided = model.decide(values, tags)
     probabilities = np.asarray([(one.negative, one.neutral, one.positive) for one in decided], np.float64)
     # A label that abstains is none of the three: the evaluation asks what the rule would have said.
     most = probabilities.argmax(axis=1)

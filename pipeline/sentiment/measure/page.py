@@ -122,6 +122,12 @@ def _headline(evaluation: Evaluation) -> Iterator[str]:
                 f"({100 * difference.low:+.1f} to {100 * difference.high:+.1f}): "
                 + ("more than chance." if difference.clear else "it may be chance.")
             )
+        if evaluation.biases is not None:
+            changed = evaluation.biases.means[place].macro_f1
+            text += (
+                f" Biases by language ({'' if evaluation.biases.shipped else 'not '}in the rule), with less without: "
+                f"{100 * changed.value:+.1f} ({100 * changed.low:+.1f} to {100 * changed.high:+.1f})."
+            )
         names = _text(", ".join(mean.languages))
         yield f'<p class="headline">{text}<br><span class="quiet">Mean over {names}.</span></p>'
 

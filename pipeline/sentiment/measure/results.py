@@ -167,6 +167,27 @@ class MeanDifference(Struct, frozen=True, kw_only=True):
     rule: Difference
 
 
+class RuleDifference(PairedDifference, frozen=True, kw_only=True):
+    """One language under two rules of one model."""
+
+    language: str
+
+
+class RuleMean(Difference, frozen=True, kw_only=True):
+    """The mean over languages under two rules of one model."""
+
+    languages: list[str]
+
+
+class Biases(Struct, frozen=True, kw_only=True):
+    """The rule with the biases that the export estimated, less the rule without them (see biases.py)."""
+
+    shipped: bool
+    """Whether they are in the model's own rule."""
+    languages: list[RuleDifference]
+    means: list[RuleMean]
+
+
 class Evaluation(Struct, frozen=True, kw_only=True):
     """One model on one labelled set, and perhaps against another model on the same."""
 
@@ -182,6 +203,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     languages: list[LanguageResult]
     means: list[MeanResult]
     against: "Against | None" = None
+    biases: Biases | None = None
 
 
 class Against(Struct, frozen=True, kw_only=True):

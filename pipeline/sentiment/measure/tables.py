@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.sentiment.measure import noise
-from pipeline.sentiment.measure.results import WAYS, Against, Estimate, Evaluation, LanguageResult, MeanScores, Scores
+from pipeline.sentiment.measure.results import (
+    WAYS,
+    Against,
+    Biases,
+    Estimate,
+    Evaluation,
+    LanguageResult,
+    MeanScores,
+    Scores,
+)
 from pipeline.terminal import printable
 from schemas.events import LABELS
 
@@ -47,6 +56,8 @@ def summary(evaluation: Evaluation) -> RenderableType:
     parts: list[RenderableType] = [_languages(evaluation)]
     if evaluation.against is not None:
         parts.append(_differences(evaluation, evaluation.against))
+    if evaluation.biases is not None:
+        parts.append(_biases(evaluation, evaluation.biases))
     parts.append(_legend(evaluation))
     return Group(*parts)
 
@@ -101,6 +112,28 @@ def _differences(evaluation: Evaluation, against: Against) -> Table:
     return table
 
 
+def _biases(evaluation: Evaluation, found: Biases) -> Table:
+    table = _table(
+        f"with the recorded biases ({'' if found.shipped else 'not '}in the rule) less without",
+        ("language", "F1 rule", "alone", "p", "p Holm"),
+    )
+    marks = {one.language: _mark(one) for one in evaluation.languages}
+    for one in found.languages:
+        table.add_row(
+            Text(printable(one.language, NAME_CHARS) + marks[one.language]),
+            points(one.macro_f1, signed=True),
+            f"{one.only_this:,}:{one.only_other:,}",
+            p_value(one.p),
+            p_value(one.p_holm),
+            style="bold" if one.macro_f1.clear else "",
+        )
+    for mean in found.means:
+        table.add_section()
+        style = "bold" if mean.macro_f1.clear else ""
+        table.add_row(f"mean of {len(mean.languages)}", points(mean.macro_f1, signed=True), style=style)
+    return table
+
+
 def p_value(value: float) -> str:
     """Three decimals, or ``<.001``."""
     return "<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
@@ -111,9 +144,9 @@ def _legend(evaluation: Evaluation) -> Text:
         "F1: macro-F1 x 100; argmax: without the rule; recall: macro recall x 100;",
         "calibration: debiased error of the rule's probabilities; (95% interval)",
     ]
-    if evaluation.against is not None:
+    if evaluation.against is not None or evaluation.biases is not None:
         lines += [
-            "alone: texts that only this model gets right:that only the other does (rule);",
+            "alone: texts that only this model (rule) gets right:that only the other does;",
             "p: McNemar's exact test of these; bold: the interval of F1 does not hold 0",
         ]
     lines += [f"mean of {len(mean.languages)}: {', '.join(mean.languages)}" for mean in evaluation.means]

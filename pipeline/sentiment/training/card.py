@@ -37,7 +37,7 @@ def card(folder: ModelFolder) -> str:
         "What it is": _what(folder, facts),
         "How it was trained": card_training.training(facts),
         "Training data": card_training.data(facts),
-        "Decision rule": card_training.rule(folder.facts.rule, facts),
+        "Decision rule": _rule(folder, facts, measured),
         "Measured": card_measured.languages(measured),
         "Held-out English, and other kinds of text": card_measured.other_texts(
             [one for one in others if one is not None]
@@ -46,7 +46,9 @@ def card(folder: ModelFolder) -> str:
         "Abstention": card_measured.abstention(folder.facts.rule.abstention),
         "The export": card_training.export(facts),
         "Limits": card_measured.limits(measured, folder.facts.max_tokens),
-        "Reproduce": card_training.reproduce(folder.facts.name, facts),
+        "Reproduce": card_training.reproduce(
+            folder.facts.name, facts, measured is not None and measured.biases is not None
+        ),
     }
     parts = [_front(folder, facts), f"# {folder.facts.name}"]
     parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
@@ -108,6 +110,12 @@ def _what(folder: ModelFolder, facts: ExportFacts | None) -> str:
             "  language, `unsure`, and all but the frequent HTML entities.",
         ]
     return "\n".join(lines)
+
+
+def _rule(folder: ModelFolder, facts: ExportFacts | None, measured: Evaluation | None) -> str:
+    recorded = facts is not None and facts.biases is not None
+    parts = (card_training.rule(folder.facts.rule, facts), card_measured.biases(measured, recorded))
+    return "\n\n".join(filter(None, parts))
 
 
 def _trust(folder: ModelFolder) -> str:

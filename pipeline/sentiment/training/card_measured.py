@@ -51,6 +51,28 @@ def other_texts(found: Sequence[Evaluation]) -> str:
     return "\n".join([said, "", f"| texts of | {_COLUMNS}", _LINE, *rows, *notes])
 
 
+def biases(found: Evaluation | None, recorded: bool) -> str:
+    """What the export's biases by language change; empty where the folder records none."""
+    if not recorded:
+        return ""
+    if found is None or found.biases is None:
+        return "What they change was not measured (`babelwatch model evaluate --with-biases --write`)."
+    effect = found.biases
+    parts = [f"Measured on {found.data}, on the same texts and log-probabilities, with the biases less without:"]
+    parts += [
+        f"macro-F1 x 100 {difference(one.macro_f1)} in the mean of {len(one.languages)} ({', '.join(one.languages)});"
+        for one in effect.means
+    ]
+    doubtful = {one.language: one.doubt for one in found.languages if one.doubt}
+    each = [
+        f"{one.language} {difference(one.macro_f1)}{f' ({doubtful[one.language]})' if one.language in doubtful else ''}"
+        for one in effect.languages
+    ]
+    parts += [f"by language {', '.join(each)}."]
+    parts += [f"They are {'' if effect.shipped else '**not** '}in the rule, for all languages alike."]
+    return paragraph(*parts)
+
+
 def _row(name: str, one: LanguageResult | MeanResult) -> str:
     argmax, rule, recall = (points(value) for value in (one.argmax.macro_f1, one.rule.macro_f1, one.rule.macro_recall))
     error, gain = one.rule.calibration, one.gain
@@ -59,7 +81,7 @@ def _row(name: str, one: LanguageResult | MeanResult) -> str:
         texts, given = f"{one.texts:,}", " / ".join(f"{100 * share:.0f}" for share in one.rule.given)
     return (
         f"| {name} | {texts} | {argmax} | **{rule}** | "
-        f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}) | {recall} | "
+        f"{difference(gain)} | {recall} | "
         f"{error.value:.2f} ({error.low:.2f} to {error.high:.2f}) | {given} |"
     )
 
@@ -67,6 +89,11 @@ def _row(name: str, one: LanguageResult | MeanResult) -> str:
 def points(one: Estimate) -> str:
     """``60.6 (55.2 to 65.8)``."""
     return f"{100 * one.value:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+
+def difference(one: Estimate) -> str:
+    """``+0.4 (-0.3 to +1.1)``."""
+    return f"{100 * one.value:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})"
 
 
 def abstention(found: Sequence[AbstentionPoint]) -> str:

@@ -198,8 +198,9 @@ def _f1(proof: Fidelity) -> list[str]:
     ]
 
 
-def reproduce(name: str, facts: ExportFacts | None) -> str:
-    """The commands."""
+def reproduce(name: str, facts: ExportFacts | None, biases: bool = False) -> str:
+    """The commands; ``biases``: the folder's evaluation has measured what they change."""
+    more = " --with-biases" if biases else ""
     lines = ["```console", "$ make setup-train"]
     if facts is not None and facts.training is not None:
         made = facts.training
@@ -215,7 +216,7 @@ def reproduce(name: str, facts: ExportFacts | None) -> str:
             f"$ .venv/bin/babelwatch model export --weights WEIGHTS --calibration TEXTS --name {name} --output {name}"
         ]
     lines += [
-        f"$ .venv/bin/babelwatch model evaluate --model {name} --data umsab --write",
+        f"$ .venv/bin/babelwatch model evaluate --model {name} --data umsab{more} --write",
         f"$ .venv/bin/babelwatch model trust --model {name} --write",
         f"$ .venv/bin/babelwatch model card --model {name}",
         "```",
