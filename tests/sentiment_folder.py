@@ -9,16 +9,18 @@ from typing import Any
 import msgspec
 
 from pipeline.sentiment.abstention import AbstentionPoint
-from pipeline.sentiment.folder import CONFIG, ModelFolder
+from pipeline.sentiment.folder import CARD, CONFIG, ModelFolder
 from pipeline.sentiment.rule import RuleFacts, named
 from pipeline.settings import PACKAGE
 
 SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+WITHOUT_CARD = shutil.ignore_patterns(CARD)
+"""The card says the numbers of the rule that it was written with: with another one the folder would be refused."""
 
 
 def with_rule(folder: Path, rule: RuleFacts, **changes: Any) -> Path:
     """Copy the shipped folder to ``folder`` with ``rule``; ``changes`` replace fields of it unchecked."""
-    shutil.copytree(SHIPPED, folder)
+    shutil.copytree(SHIPPED, folder, ignore=WITHOUT_CARD)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     section = config["babelwatch"]
     section.pop("class_prior", None)
@@ -29,7 +31,7 @@ def with_rule(folder: Path, rule: RuleFacts, **changes: Any) -> Path:
 
 def of_format_1(folder: Path, class_prior: Sequence[float]) -> Path:
     """Copy the shipped folder to ``folder`` with the section that format 1 had: a class prior and no other rule."""
-    shutil.copytree(SHIPPED, folder)
+    shutil.copytree(SHIPPED, folder, ignore=WITHOUT_CARD)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     section = config["babelwatch"]
     del section["rule"]

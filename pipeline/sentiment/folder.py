@@ -31,8 +31,9 @@ WEIGHTS: Final = "openvino_model.bin"
 HEAD: Final = "head.safetensors"
 TOKENIZER: Final = "tokenizer_config.json"
 CARD: Final = "README.md"
-_CARD_VERSION: Final = re.compile(r"---\n(?:(?!---).*\n)*?model_version: (\S+)\n")
-"""In the card's front matter."""
+_FRONT: Final = re.compile(r"---\n((?:(?!---).*\n)*)")
+_CARD_LINE: Final = re.compile(r"^(model_version|decision_rule): (\S+)$", re.MULTILINE)
+"""In the card's front matter: what its numbers are of."""
 CHECKED: Final = (GRAPH, WEIGHTS, HEAD, TOKENIZER)
 """Files whose checksums are in config.json; the card may be edited."""
 FORMAT: Final = 2
@@ -205,18 +206,25 @@ class ModelFolder:
             raise self._error(f"{name} is damaged (sha256 {found[:12]}…, expected {facts.sha256[:12]}…)")
 
     def _verify_card(self) -> None:
-        """The card may be edited and may be missing, but not be another model's: its numbers would be believed."""
+        """The card may be edited and may be missing, but not be another model's or another rule's: its numbers would be
+        believed."""
         try:
             text = (self.path / CARD).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return
-        named = _CARD_VERSION.match(text)
-        if named and named[1] != self.version:
-            raise ModelError(
-                f"model folder {self.path}: the card {CARD} is that of {named[1][:120]}, the weights are "
-                f"{self.version}: its numbers do not hold for them; write it again with `babelwatch model card --model "
-                f"{self.path}`, or restore the folder"
-            )
+        front = _FRONT.match(text)
+        named = dict(_CARD_LINE.findall(front[1])) if front else {}
+        version, rule = named.get("model_version", self.version), named.get("decision_rule", self.facts.rule.name)
+        if version != self.version:
+            raise self._other_card(version, f"the weights are {self.version}")
+        if rule != self.facts.rule.name:
+            raise self._other_card(f"the decision rule {rule}", f"the folder's is {self.facts.rule.name}")
+
+    def _other_card(self, of: str, own: str) -> ModelError:
+        return ModelError(
+            f"model folder {self.path}: the card {CARD} is that of {of[:120]}, {own}: its numbers do not hold here; "
+            f"write it again with `babelwatch model card --model {self.path}`, or restore the folder"
+        )
 
     def head(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Weight [3, hidden] and bias [3] of the linear head, in float64 so that sums do not depend on the batch."""

@@ -317,6 +317,23 @@ def test_a_card_of_other_weights_is_refused(tmp_path: Path) -> None:
     ModelFolder(folder.path)
 
 
+def test_a_card_of_another_rule_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED[0], tmp_path / "model")
+    path = write_card(ModelFolder(tmp_path / "model"))
+    text, rule = path.read_text(encoding="utf-8"), ModelFolder(tmp_path / "model").facts.rule.name
+    assert text.count(f"decision_rule: {rule}\n") == 1
+    path.write_text(text.replace(f"decision_rule: {rule}", "decision_rule: balanced-000000"), encoding="utf-8")
+    with pytest.raises(
+        ModelError,
+        match=rf"README\.md is that of the decision rule balanced-000000, the folder's is {rule}: .*model card",
+    ):
+        ModelFolder(tmp_path / "model")
+    write_card(ModelFolder(tmp_path / "model", check_card=False))
+    ModelFolder(tmp_path / "model")
+    path.write_text(text.replace(f"decision_rule: {rule}\n", ""), encoding="utf-8")  # a card from before the line
+    ModelFolder(tmp_path / "model")
+
+
 def test_numbers_of_another_model_are_left_out(tmp_path: Path) -> None:
     shutil.copytree(SHIPPED[0], tmp_path / "model")
     folder = ModelFolder(tmp_path / "model")
