@@ -26,10 +26,10 @@ from pipeline.sentiment.trust.estimate import FLOOR
 from pipeline.sentiment.trust.evidence import UNKNOWN_PIECE, read_parallel
 from pipeline.sentiment.trust.languages import seen_languages
 from pipeline.sentiment.trust.table import FILE, TrustTable, nothing_known, read, write
-from pipeline.settings import PACKAGE
+from pipeline.settings import load_settings
 from schemas.events import LABELS, Judgement
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+SHIPPED = load_settings().model_path
 SCORES = {"en": 0.74, "ar": 0.61, "fr": 0.60, "de": 0.68, "hi-Latn": 0.36, "it": 0.63, "pt": 0.58, "es": 0.62}
 CHANGED = {"de": 20, "fr": 24, "es": 22, "it": 24, "pt": 18, "ar": 44, "hi-Latn": 100, "ja": 16, "sw": 40, "ru": 30}
 """How many of the 240 sentences get another label than in English."""

@@ -23,9 +23,10 @@ from pipeline.sentiment.trust.table import (
     unknown,
     write,
 )
-from pipeline.settings import PACKAGE, Settings
+from pipeline.settings import Settings, load_settings
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+SHIPPED = load_settings().model_path
+RULE = ModelFolder(SHIPPED, check_card=False).facts.rule.name
 NOW = 1_700_000_000.0
 
 
@@ -65,7 +66,7 @@ def put(path: Path) -> ModelFolder:
 class Clickhouse:
     """A client that knows which model judged last."""
 
-    def __init__(self, model: str, rule: str = "minus-log-prior-v1+accept-0.1") -> None:
+    def __init__(self, model: str, rule: str = f"{RULE}+accept-0.1") -> None:
         self.model = model
         self.rule = rule
         self.asked = 0
