@@ -23,7 +23,7 @@ from pipeline.kafka.admin import ensure_topics
 from pipeline.kafka.control import ControlWriter
 from pipeline.kafka.serving import ModelChoice, ReportWatch, publish_choice, read_choice, read_reports
 from pipeline.kafka.topics import MODEL
-from pipeline.sentiment.folder import CONFIG
+from pipeline.sentiment.folder import CARD, CONFIG
 from pipeline.settings import Settings
 from schemas.events import Judgement
 from tests.integration.worker_process import wait_until
@@ -60,10 +60,10 @@ def light_load(path: Path, settings: Settings) -> Light:
 
 
 def folder(place: Path, name: str, default: Path) -> Path:
-    """A folder with the default's files, another name in its config.json, and so another fingerprint."""
+    """A folder with the default's files but for the card, another name in its config.json: another fingerprint."""
     place.mkdir(parents=True)
     for file in default.iterdir():
-        if file.name != CONFIG:
+        if file.name not in (CONFIG, CARD):
             (place / file.name).symlink_to(file)
     config = json.loads((default / CONFIG).read_text(encoding="utf-8"))
     config["babelwatch"]["name"] = name

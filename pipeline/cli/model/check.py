@@ -17,7 +17,8 @@ from pipeline.settings import load_settings
 def command(model: Path | None, tags: tuple[str, ...], as_json: bool, examples: int, markdown: Path | None) -> None:
     """What the model does with negation, sarcasm, capitals, romanised text and so on, language by language.
 
-    Some 4,600 short cases in the style of CheckList; some fifteen seconds. It measures: failures do not change the exit code.
+    Some 4,600 short cases in the style of CheckList; some fifteen seconds. It measures: failures do not change the exit
+    code.
     """
     import msgspec
 
