@@ -4,7 +4,8 @@
 
 - ``log_prior``: of the training set's class mix, for a model that learned it (Elkan 2001, with a uniform target); zeros
   for one that was trained to give balanced posteriors.
-- ``temperature``: calibration (Guo et al. 2017), on held-out English.
+- ``temperature``: calibration (Guo et al. 2017), on held-out English; ``temperatures`` of languages in which the model
+  is too sure of itself, estimated without labels (:mod:`pipeline.sentiment.training.language_temperature`).
 - ``biases``: by language, estimated without labels (:mod:`pipeline.sentiment.parallel_bias`).
 - ``abstention``: below which probability a label is ``unsure`` (:mod:`pipeline.sentiment.abstention`); used only where
   a user says which error they accept.
@@ -24,7 +25,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from pipeline.errors import ModelError
-from pipeline.sentiment.abstention import Abstention, AbstentionPoint
+from pipeline.sentiment.abstention import ANY, ENGLISH, Abstention, AbstentionPoint
 from pipeline.sentiment.class_mix import FrozenMix
 from pipeline.sentiment.correction import Float64, probabilities
 from schemas.events import LABELS, Judgement, Label
@@ -45,6 +46,8 @@ class RuleFacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     log_prior: Triple = (0.0, 0.0, 0.0)
     temperature: Annotated[float, Meta(ge=0.05, le=20.0)] = 1.0
+    temperatures: dict[str, Annotated[float, Meta(ge=0.05, le=400.0)]] = {}
+    """By BCP 47 tag, instead of ``temperature``; ``*`` for every other language but English."""
     biases: dict[str, Triple] = {}
     abstention: tuple[AbstentionPoint, ...] = ()
 
@@ -61,6 +64,7 @@ def named(
     *,
     log_prior: LogProbabilities = (0.0, 0.0, 0.0),
     temperature: float = 1.0,
+    temperatures: Mapping[str, float] | None = None,
     biases: Mapping[str, LogProbabilities] | None = None,
     abstention: Sequence[AbstentionPoint] = (),
 ) -> RuleFacts:
@@ -69,6 +73,7 @@ def named(
         name=kind,
         log_prior=_rounded(log_prior),
         temperature=round(temperature, 6),
+        temperatures={tag: round(value, 6) for tag, value in sorted((temperatures or {}).items())},
         biases={tag: _rounded(bias) for tag, bias in sorted((biases or {}).items())},
         abstention=tuple(abstention),
     )
@@ -84,6 +89,8 @@ def fingerprint(facts: RuleFacts) -> str:
     """First 6 hex digits of the SHA-256 of the canonical JSON of ``facts`` without the name."""
     values = msgspec.to_builtins(facts)
     del values["name"]
+    if not facts.temperatures:  # younger than the other fields: rules from before it keep their names
+        del values["temperatures"]
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:6]
 
@@ -191,11 +198,20 @@ class DecisionRule:
         scores = raw - self._log_prior
         if self._biases:
             scores = scores + np.stack([self._bias(tag) for tag in languages]) if len(languages) else scores
-        scores = scores / self.facts.temperature
+        scores = scores / (self._heat(languages) if self.facts.temperatures else self.facts.temperature)
         if mixes is not None and any(mixes):
             shifts = [self._none if mix is None else mix.shift(tag) for mix, tag in zip(mixes, languages, strict=True)]
             scores = scores + np.stack(shifts)
         return np.asarray(scores, np.float64)
+
+    def _heat(self, languages: Sequence[str]) -> Float64:
+        """The temperature of each text's language, [n, 1]."""
+        return np.array([self._temperature(tag) for tag in languages], np.float64).reshape(-1, 1)
+
+    def _temperature(self, tag: str) -> float:
+        if tag == ENGLISH:
+            return self.facts.temperature
+        return self.facts.temperatures.get(tag, self.facts.temperatures.get(ANY, self.facts.temperature))
 
     def _bias(self, tag: str) -> Float64:
         found = self._biases.get(tag)

@@ -44,7 +44,8 @@ def _state(path: Path, own: bool) -> str:
 def _rule(rule: RuleFacts) -> str:
     prior = " / ".join(f"{share:.2f}" for share in rule.class_prior)
     biases = f"biases of {len(rule.biases)} languages" if rule.biases else "no language biases"
-    return f"{rule.name}: prior {prior}, temperature {rule.temperature:g}, {biases}"
+    heat = f" (of {len(rule.temperatures)} languages their own)" if rule.temperatures else ""
+    return f"{rule.name}: prior {prior}, temperature {rule.temperature:g}{heat}, {biases}"
 
 
 def _abstention(rule: RuleFacts) -> str:

@@ -36,6 +36,7 @@ def other_rule(rule: RuleFacts, biases: Mapping[str, LogProbabilities]) -> RuleF
         f"{kind}-{'without' if rule.biases else 'with'}-biases",
         log_prior=rule.log_prior,
         temperature=rule.temperature,
+        temperatures=rule.temperatures,
         biases={} if rule.biases else biases,
     )
 

@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Struct
 
 from pipeline.errors import ModelError
+from pipeline.language import LanguageDetector
 from pipeline.sentiment.text import normalise
 from pipeline.sentiment.training.runs import StageFacts
 from pipeline.sentiment.training.texts import is_held_out, read_labelled, read_pairs, read_unlabelled, sample
@@ -29,6 +30,10 @@ JOINED: Final = 30
 """Of either: so many of four texts joined."""
 OTHERS: Final = 1500
 """Texts in other languages that are drawn: those beyond the scales' own are for comparing labels."""
+BY_LANGUAGE: Final = 600
+"""Texts of one language on which the model's confidence is looked at."""
+SURE: Final = 0.5
+"""Below it a text's language is undetermined, as in the pipeline."""
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -94,6 +99,23 @@ def of_run(lineage: Sequence[StageFacts], data: Path, held_out: int) -> tuple[li
         joined += [" ".join(pool[start : start + 4]) for start in range(EACH, min(needed, len(pool)), 4)]
     facts = ScaleTexts(english=EACH, other=len(texts) - EACH, joined=len(joined), sha256=checksum([*texts, *joined]))
     return [*texts, *joined], facts, others[needed:]
+
+
+def by_language(lineage: Sequence[StageFacts], data: Path, held_out: int) -> dict[str, list[str]]:
+    """Texts without labels that the run learned from, ``BY_LANGUAGE`` at most of each language that is found in them
+    (BCP 47); English and undetermined ones are left out."""
+    detector = LanguageDetector(SURE)
+    groups: dict[str, list[str]] = {}
+    pools = (
+        group
+        for facts in lineage
+        for source in facts.stage.unlabelled
+        if not source.hold_out
+        for group in read_unlabelled(source, data, held_out)
+    )
+    for text in dict.fromkeys(text for group in pools for text in group):
+        groups.setdefault(detector.detect(text).tag, []).append(text)
+    return {tag: sample(texts, BY_LANGUAGE, SEED) for tag, texts in groups.items() if tag not in ("en", "und")}
 
 
 def checksum(texts: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from pipeline.sentiment.folder import FileFacts
 from pipeline.sentiment.rule import RuleFacts
 from pipeline.sentiment.training.config import Labelled, Pairs, Stage, Unlabelled
 from pipeline.sentiment.training.export_facts import BiasFacts, ExportFacts, Fidelity, StageRecord, Training
+from pipeline.sentiment.training.language_temperature import LanguageTemperature
 from schemas.events import LABELS
 
 NOT_RECORDED: Final = "Not recorded in this folder."
@@ -114,8 +115,10 @@ def rule(rule_facts: RuleFacts, facts: ExportFacts | None) -> str:
     prior = " / ".join(f"{share:.2f}" for share in rule_facts.class_prior)
     taken = "" if not any(rule_facts.log_prior) else f" - log prior ({prior} negative / neutral / positive)"
     bias = " + bias of the language" if rule_facts.biases else ""
+    heat = ", in other languages hotter" if rule_facts.temperatures else ""
     parts = [
-        f"`{rule_facts.name}`: softmax((log p{taken}{bias}) / {rule_facts.temperature:g}), its greatest is the label.",
+        f"`{rule_facts.name}`: softmax((log p{taken}{bias}) / {rule_facts.temperature:g}{heat}),",
+        "its greatest is the label.",
         "The uncorrected log-probabilities are kept beside each label.",
     ]
     if facts is not None and facts.temperature is not None:
@@ -125,9 +128,33 @@ def rule(rule_facts: RuleFacts, facts: ExportFacts | None) -> str:
             f"mean negative log-likelihood {found.before:.4f} without it, {found.after:.4f} with it.",
         ]
     lines = [paragraph(*parts)]
+    if facts is not None and facts.temperatures:
+        lines += ["", *_temperatures(facts.temperatures)]
     if facts is not None and facts.biases is not None:
         lines += ["", *_biases(facts.biases)]
     return "\n".join(lines)
+
+
+def _temperatures(found: dict[str, LanguageTemperature]) -> list[str]:
+    return [
+        paragraph(
+            f"Temperatures of {len(found)} languages were estimated without labels: each brings the mean confidence",
+            "down to what confidence in English is worth there (trust: how far the language is read as English is, on",
+            "parallel sentences). They move no label. A language that is not listed has the hottest of them.",
+        ),
+        "",
+        "<details><summary>Temperatures</summary>",
+        "",
+        "| language | looked at | trust | confidence | worth | temperature |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {tag} | {one.texts} {one.source} | {one.trust:.2f} | {one.confidence:.2f} | {one.wanted:.2f} | "
+            f"{one.temperature:.2f} |"
+            for tag, one in found.items()
+        ),
+        "",
+        "</details>",
+    ]
 
 
 def _biases(found: BiasFacts) -> list[str]:

@@ -5,14 +5,17 @@ What is written is measured first; a folder that is not true enough to the train
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.sentiment.abstention import ANY
 from pipeline.sentiment.cache import embeddings_of
 from pipeline.sentiment.correction import Float64, log_softmax
 from pipeline.sentiment.encoder import OpenVinoEncoder
@@ -36,6 +39,7 @@ from pipeline.sentiment.training.graph import quantise, to_openvino
 from pipeline.sentiment.training.held_out import HeldOut, for_fitting, for_judging
 from pipeline.sentiment.training.held_out_evaluation import FILE as HELD_OUT_FILE
 from pipeline.sentiment.training.held_out_evaluation import evaluate_held_out
+from pipeline.sentiment.training.language_temperature import LanguageTemperature, language_temperatures
 from pipeline.sentiment.training.material import Material
 from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict
 from pipeline.sentiment.training.runs import packages
@@ -72,6 +76,7 @@ class Fitted:
 
     rule: RuleFacts
     temperature: TemperatureFit | None = None
+    temperatures: dict[str, LanguageTemperature] = field(default_factory=dict)
     biases: BiasFacts | None = None
 
 
@@ -193,11 +198,26 @@ class Export:
         kind = "balanced-parallel" if biases else "balanced"
         rule = named(kind, log_prior=material.log_prior, temperature=found.temperature, biases=biases)
         judged = for_judging(material.held_out, self._one_in)
+        texts = {tag: self._values(served, some) for tag, some in material.by_language.items()}
+        usual = Counter(judged.kinds).most_common(1)[0][0]
+        english = values[[kind == usual for kind in judged.kinds]]
+        heat = language_temperatures(rule, english, parallel, texts)
+        temperatures = {tag: one.temperature for tag, one in heat.items()}
+        temperatures[ANY] = max(temperatures.values(), default=rule.temperature)
+        rule = msgspec.structs.replace(rule, temperatures=temperatures)
         points = fit_rule.abstention(rule, values, judged.gold, parallel)
         facts = BiasFacts(shipped=request.biases, sentences=len(sentences["en"]), estimates=estimates)
         return Fitted(
-            named(kind, log_prior=rule.log_prior, temperature=rule.temperature, biases=biases, abstention=points),
+            named(
+                kind,
+                log_prior=rule.log_prior,
+                temperature=rule.temperature,
+                temperatures=temperatures,
+                biases=biases,
+                abstention=points,
+            ),
             found,
+            heat,
             facts,
         )
 
@@ -217,6 +237,7 @@ class Export:
             training=material.training,
             held_out=_held_out_facts(material.held_out, self._one_in),
             temperature=fitted.temperature,
+            temperatures=fitted.temperatures,
             biases=fitted.biases,
             fidelity=proof,
             packages=packages(PACKAGES),

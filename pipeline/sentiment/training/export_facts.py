@@ -13,6 +13,7 @@ from pipeline.sentiment.parallel_bias import BiasEstimate
 from pipeline.sentiment.training.calibration import ScaleTexts
 from pipeline.sentiment.training.config import Stage
 from pipeline.sentiment.training.fit_rule import TemperatureFit
+from pipeline.sentiment.training.language_temperature import LanguageTemperature
 from pipeline.sentiment.training.runs import Machine
 
 FILE: Final = "export.json"
@@ -111,6 +112,7 @@ class ExportFacts(Struct, frozen=True, kw_only=True):
     training: Training | None
     held_out: HeldOutFacts | None
     temperature: TemperatureFit | None
+    temperatures: dict[str, LanguageTemperature] = {}
     biases: BiasFacts | None
     fidelity: Fidelity
     packages: dict[str, str]

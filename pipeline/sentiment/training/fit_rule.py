@@ -88,7 +88,8 @@ def abstention(
         tag: estimate(
             found,
             tag,
-            trust=trust(posteriors[ENGLISH], found),
+            # a temperature of the language's own has brought its confidence down by the same trust already
+            trust=1.0 if tag in rule.temperatures else trust(posteriors[ENGLISH], found),
             english_overconfidence=too_sure,
             english=guaranteed,
         )

@@ -1,7 +1,7 @@
 """What an export is made from: a run of ``babelwatch model train``, or bare weights as the first baseline's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from pipeline.sentiment.training.calibration import (
     SEED,
     TEXTS,
     ScaleTexts,
+    by_language,
     calibration_texts,
     checksum,
     of_run,
@@ -46,6 +47,8 @@ class Material:
     scales: ScaleTexts
     english: list[str]
     others: list[str]
+    by_language: dict[str, list[str]] = field(default_factory=dict)
+    """Texts without labels by the language that the detector finds in them."""
     held_out: HeldOut | None = None
     training: Training | None = None
 
@@ -80,6 +83,7 @@ def from_run(path: Path, stages: Sequence[str], data: Path | None, cache_dir: Pa
         scales=scales,
         english=for_judging(held, config.held_out).texts,
         others=others,
+        by_language=by_language(lineage, run.data, config.held_out),
         held_out=held,
         training=_training(run, names, lineage),
     )
