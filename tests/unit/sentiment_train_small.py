@@ -60,9 +60,9 @@ import os, signal, sys
 import torch
 from pipeline.cli.model.train import command
 from pipeline.sentiment.training import loop
-loop.CHECKPOINT_STEPS = 5
+loop.CHECKPOINT_STEPS = 20
 exec(sys.argv[3])
-command.main([sys.argv[1], "--output", sys.argv[2]], standalone_mode=False)
+command.main([sys.argv[1], "--output", sys.argv[2], "--threads", "1"], standalone_mode=False)
 """
 
 
@@ -88,7 +88,7 @@ def start(folder: Path, output: str, before: str = "") -> subprocess.Popen[str]:
 def train(folder: Path, output: str) -> str:
     """Train to the end. Returns what stood on standard error."""
     process = start(folder, output)
-    _, said = process.communicate(timeout=400)
+    _, said = process.communicate(timeout=800)
     assert process.returncode == 0, said
     return said
 

@@ -31,9 +31,10 @@ from tests.unit.sentiment_train_small import (
 )
 
 pytest.importorskip("torch", reason="the extra `train` is not installed (torch)")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KILL_AFTER_STEP_15 = """
+loop.CHECKPOINT_STEPS = 5
 save = loop.AverageWeights.on_save
 def killed(self, args, state, control, **rest):
     save(self, args, state, control, **rest)
@@ -42,6 +43,7 @@ def killed(self, args, state, control, **rest):
 loop.AverageWeights.on_save = killed
 """
 BROKEN_AT_STEP_10 = """
+loop.CHECKPOINT_STEPS = 5
 end = loop.AverageWeights.on_step_end
 def broken(self, args, state, control, **rest):
     if state.global_step == 10:
@@ -99,7 +101,7 @@ def test_the_same_configuration_gives_the_same_weights(folder: Path, said: str) 
 
 def test_it_goes_on_after_being_killed_at_any_moment(folder: Path, said: str) -> None:
     killed = start(folder, "killed")
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not list((folder / "killed" / "english").glob("checkpoint-*/averaged.safetensors")):
         assert time.monotonic() < deadline
         assert killed.poll() is None, killed.communicate()[1]
@@ -114,7 +116,7 @@ def test_it_goes_on_after_being_killed_at_any_moment(folder: Path, said: str) ->
 def test_a_cut_checkpoint_is_passed_over_and_seconds_are_those_of_all_starts(folder: Path, said: str) -> None:
     other = write_data(folder / "cut", ENGLISH)
     process = start(other, "run", KILL_AFTER_STEP_15)
-    process.communicate(timeout=300)
+    process.communicate(timeout=800)
     assert process.returncode == -signal.SIGKILL
     stage = other / "run" / "english"
     os.truncate(stage / "checkpoint-15" / "averaged.safetensors", 1000)
@@ -160,7 +162,7 @@ def test_no_numbers_stop_it_and_the_last_good_checkpoint_is_kept(
 ) -> None:
     folder = write_data(tmp_path, config)
     process = start(folder, "run", before)
-    _, said = process.communicate(timeout=300)
+    _, said = process.communicate(timeout=800)
     assert process.returncode != 0
     assert ModelError.__name__ in said
     step = re.search(message, said)
