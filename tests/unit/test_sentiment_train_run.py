@@ -42,6 +42,7 @@ def killed(self, args, state, control, **rest):
         os.kill(os.getpid(), signal.SIGKILL)
 loop.AverageWeights.on_save = killed
 """
+KILL_AFTER_LAST_STEP = KILL_AFTER_STEP_15.replace("== 15", "== state.max_steps")
 BROKEN_AT_STEP_10 = """
 loop.CHECKPOINT_STEPS = 5
 end = loop.AverageWeights.on_step_end
@@ -127,6 +128,16 @@ def test_a_cut_checkpoint_is_passed_over_and_seconds_are_those_of_all_starts(fol
     assert "goes on from checkpoint-10" in again
     assert same(weights(folder, "whole", "english"), weights(other, "run", "english"))
     assert 5000 < record(other, "run", "english")["seconds"] < 6000
+
+
+def test_killed_after_the_last_step_it_makes_no_other(tmp_path: Path) -> None:
+    folder = write_data(tmp_path, ENGLISH.replace("epochs = 8", "epochs = 0.3"))  # ends within an epoch
+    process = start(folder, "killed", KILL_AFTER_LAST_STEP)
+    process.communicate(timeout=800)
+    assert process.returncode == -signal.SIGKILL
+    assert "goes on from checkpoint-5" in train(folder, "killed")
+    train(folder, "whole")
+    assert same(weights(folder, "whole", "english"), weights(folder, "killed", "english"))
 
 
 def test_damaged_records_and_weights_are_made_again(folder: Path, said: str) -> None:

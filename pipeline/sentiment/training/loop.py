@@ -15,8 +15,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from pipeline.sentiment.training.checkpoints import AverageWeights, last_checkpoint, stopped
 from pipeline.sentiment.training.config import Stage
@@ -222,6 +225,10 @@ def train_stage(
     if resume:
         averaged.load(resume)
         place.say(f"stage {stage.name}: goes on from {resume.name}")
+        reached = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
+        if reached.global_step >= reached.max_steps:  # killed after its last step: the Trainer would make one more
+            state = averaged.sums or load_file(str(resume / SAFE_WEIGHTS_NAME))
+            return Trained(state, [dict(line) for line in reached.log_history], averaged.seconds)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     history = [dict(line) for line in trainer.state.log_history]
     replace_text(folder / "log.json", json.dumps(history, indent=1))
