@@ -1,5 +1,6 @@
 """What a training reads: configuration, tables, texts, examples. Without torch."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.sentiment.training.config import Labelled, Pairs, Stage, Unlabelled, prefix_of, read_config
+from pipeline.sentiment.training.config import Labelled, Pairs, Stage, TrainConfig, Unlabelled, prefix_of, read_config
 from pipeline.sentiment.training.examples import Float32, build, of_labelled, surest_of_each_class
 from pipeline.sentiment.training.tables import rows
 from pipeline.sentiment.training.texts import (
@@ -55,6 +56,26 @@ def test_a_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
 def test_a_wrong_configuration_says_what(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         read_config(config(tmp_path, text))
+
+
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text()
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "run.toml").write_text(example)
+    found = read_config(tmp_path / "run.toml")
+    assert [stage.name for stage in found.stages] == ["english", "transfer"]
+    assert found.stages[0].labelled[0].labels == {"neg": "negative", "pos": "positive", "neu": "neutral"}
+
+
+@pytest.mark.parametrize("kind", [TrainConfig, Stage, Labelled, Pairs, Unlabelled])
+def test_every_field_is_on_the_page(kind: type[msgspec.Struct]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text()
+    title = {TrainConfig: "the run", Stage: "a stage"}.get(kind, f"`{kind.__name__.lower()}`")
+    (table,) = re.findall(rf"^\| field of {title} .*\n((?:\|.*\n)+)", page, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", table))
+    own_tables = {"labelled", "pairs", "unlabelled", "stages"} if kind in (TrainConfig, Stage) else set()
+    missing = set(kind.__struct_fields__) - named - own_tables - ({"name"} if kind is Stage else set())
+    assert not missing
 
 
 def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:

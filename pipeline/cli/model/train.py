@@ -15,8 +15,8 @@ from pipeline.settings import load_settings
 def command(config: Path, output: Path | None, data: Path | None, threads: int) -> None:
     """Train as CONFIG says (docs/train.md), on English labels alone.
 
-    Stop it when you like, or pull the plug: the same command goes on from the last checkpoint, and takes finished
-    stages as they are. Needs the extra `train` (make setup-train).
+    Stop it when you like, or pull the plug: the same command goes on from the last good checkpoint, and takes finished
+    stages as they are; a stage whose fields or data changed begins anew. Needs the extra `train` (make setup-train).
     """
     from pipeline.sentiment.training.config import read_config
     from pipeline.sentiment.training.reference import require_train_extra
@@ -33,7 +33,9 @@ def command(config: Path, output: Path | None, data: Path | None, threads: int) 
         torch.set_num_threads(threads)
     folder = output or Path("runs") / wanted.name
     source = data or (config.parent / wanted.data).resolve()
-    run = Run(wanted, source, folder, load_settings().cache_dir, lambda line: click.echo(line, err=True))
-    last = run.all()
-    click.echo(f"plots: {plot_run(folder, [stage.name for stage in wanted.stages])}", err=True)
+    cache_dir = load_settings().cache_dir
+    last = Run(wanted, source, folder, cache_dir, lambda line: click.echo(line, err=True), config).all()
+    picture = plot_run(folder, [stage.name for stage in wanted.stages])
+    if picture:
+        click.echo(f"plots: {picture}", err=True)
     click.echo(last / WEIGHTS)

@@ -9,8 +9,8 @@ kinds of texts:
   side, the student learns to say the same of the other side.
 - ``unlabelled``: texts without labels. The teacher's own posterior is the target (self-training, distillation).
 
-Nothing in a configuration can name labels of another language than English: only ``labelled`` has labels, and its
-language is fixed.
+Only ``labelled`` has labels, no field of it names a language, and a file of it that is not English is refused when it
+is read for training (:mod:`pipeline.sentiment.training.english`).
 """
 
 from pathlib import Path

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from pipeline.sentiment.parallel_bias import match
 from pipeline.sentiment.training.config import Stage
+from pipeline.sentiment.training.english import require_english
 from pipeline.sentiment.training.texts import (
     LabelledText,
     is_held_out,
@@ -98,7 +99,8 @@ def balanced(logs: Float32, share: float) -> Float32:
 
 
 def build(stage: Stage, data: Path, held_out: int, teacher: Teacher | None, with_vectors: bool) -> Examples:
-    """All examples of a stage, in a stable order. Raises ModelError for what cannot be read."""
+    """All examples of a stage, in a stable order. Raises ModelError for what cannot be read, and for labelled
+    files that are not English."""
     parts: list[Examples] = []
     nothing = np.zeros((0, 0), np.float32)
 
@@ -106,6 +108,7 @@ def build(stage: Stage, data: Path, held_out: int, teacher: Teacher | None, with
         return of if with_vectors else nothing
 
     for labelled in stage.labelled:
+        require_english(labelled, data)
         texts = [one for one in read_labelled(labelled, data) if not is_held_out(one.text, held_out)]
         parts.append(of_labelled(sample(texts, labelled.take, stage.seed), stage.label_smoothing, labelled.weight))
         if with_vectors and teacher:

@@ -1,25 +1,29 @@
 """One stage's training, on transformers' Trainer: what is ours is the loss, the batches and the averaged weights.
 
 Resumable: the Trainer writes checkpoints (weights, optimiser, schedule, random states); a run that was killed goes on
-from the last whole one and ends with the same weights. Deterministic: everything random comes from the stage's seed.
+from the last good one (:mod:`pipeline.sentiment.training.checkpoints`) and ends with the same weights. Deterministic:
+everything random comes from the stage's seed.
 """
 
 import json
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils import SAFE_WEIGHTS_NAME
 
-from pipeline.errors import ModelError
+from pipeline.sentiment.training.checkpoints import AverageWeights, last_checkpoint, stopped
 from pipeline.sentiment.training.config import Stage
+from pipeline.sentiment.training.durable import remove_folder, replace_text
 from pipeline.sentiment.training.examples import Examples
 from pipeline.sentiment.training.network import WordEmbeddings, device, has_bf16
 from pipeline.sentiment.training.progress import TrainingProgress
@@ -29,7 +33,6 @@ CHECKPOINT_STEPS: Final = 250
 """Two to three minutes on two cores: at most so much work is lost when a run is killed."""
 WINDOW_BATCHES: Final = 40
 """Batches are cut from so many batches' texts sorted by length: little padding, and still a new order each epoch."""
-AVERAGED: Final = "averaged.safetensors"
 
 
 class ExampleSet(Dataset):  # type: ignore[misc]
@@ -121,41 +124,14 @@ class StageTrainer(Trainer):  # type: ignore[misc]
             loss = loss + self._stage.hidden_loss * (pooled - inputs["vector"]).square().mean(-1)
         mean = loss.mean()
         if not torch.isfinite(mean):
-            raise ModelError(
-                f"stage {self._stage.name}: the loss is no number at step {self.state.global_step + 1}; the last good "
-                f"checkpoint is kept in {self.args.output_dir}: lower lr (now {self._stage.lr:g}) or raise warmup"
-            )
+            folder, step = Path(self.args.output_dir), self.state.global_step
+            what = f"the loss is no number at step {step + 1} (lr {self._stage.lr:g})"
+            culprit = folder / f"checkpoint-{step}"  # its weights gave this loss: finite, but no good
+            if culprit.is_dir():
+                remove_folder(culprit)
+                what += f", and {culprit.name}, whose weights gave it, is removed"
+            raise stopped(folder, what)
         return (mean, logits) if return_outputs else mean
-
-
-class AverageWeights(TrainerCallback):  # type: ignore[misc]
-    """The equal average of the weights after each step of the last part of a run; kept beside each checkpoint."""
-
-    def __init__(self, network: torch.nn.Module, first_share: float) -> None:
-        self._network, self._first, self.count = network, first_share, 0
-        self.sums: dict[str, torch.Tensor] = {}
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Add the weights of this step."""
-        if state.global_step <= self._first * state.max_steps:
-            return
-        self.count += 1
-        with torch.no_grad():
-            for key, value in self._network.state_dict().items():
-                if key not in self.sums:
-                    self.sums[key] = value.detach().float().clone()
-                else:
-                    self.sums[key] += (value.detach().float() - self.sums[key]) / self.count
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Write it beside the checkpoint."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        save_file({**self.sums, "count": torch.tensor(self.count)}, str(folder / AVERAGED))
-
-    def load(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint."""
-        self.sums = load_file(str(checkpoint / AVERAGED))
-        self.count = int(self.sums.pop("count"))
 
 
 def parameter_groups(network: torch.nn.Module, stage: Stage, layers: int) -> list[dict[str, Any]]:
@@ -174,10 +150,24 @@ def parameter_groups(network: torch.nn.Module, stage: Stage, layers: int) -> lis
     return [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    return next((path for path in reversed(found) if (path / AVERAGED).is_file()), None)
+class Trained(NamedTuple):
+    """What a training ends with. ``history`` has a dict per log line: loss, learning_rate, epoch, step."""
+
+    state: dict[str, torch.Tensor]
+    history: list[dict[str, Any]]
+    seconds_before: float
+    """Of earlier starts, up to the checkpoint that this one went on from."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stage stands and lives. ``began`` is when it was started now (``time.monotonic()``)."""
+
+    folder: Path
+    number: int
+    stages: int
+    began: float
+    say: Callable[[str], None]
 
 
 def train_stage(
@@ -187,9 +177,13 @@ def train_stage(
     examples: Examples,
     ids: list[list[int]],
     table: WordEmbeddings,
-    folder: Path,
-) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
-    """Train; return the averaged state and the log (a dict with loss, learning_rate, epoch, step per line)."""
+    place: Place,
+) -> Trained:
+    """Train, from the last good checkpoint if there is one; the state is the averaged one.
+
+    Raises ModelError when the loss or the weights are no numbers.
+    """
+    folder = place.folder
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=stage.epochs,
@@ -214,7 +208,8 @@ def train_stage(
         disable_tqdm=True,
     )
     optimizer = torch.optim.AdamW(parameter_groups(network, stage, layer_count(weights)), foreach=True)
-    averaged = AverageWeights(network, stage.average_from)
+    averaged = AverageWeights(network, stage.average_from, place.began)
+    title = f"{stage.name} (stage {place.number} of {place.stages})"
     trainer = StageTrainer(
         stage,
         [len(one) for one in ids],
@@ -223,13 +218,18 @@ def train_stage(
         train_dataset=ExampleSet(examples, ids),
         data_collator=Collator(table),
         optimizers=(optimizer, None),
-        callbacks=[averaged, TrainingProgress(stage.name, stage.batch)],
+        callbacks=[averaged, TrainingProgress(title, stage.batch)],
     )
     trainer.remove_callback(PrinterCallback)
-    resume = last_checkpoint(folder)
+    resume = last_checkpoint(folder, place.say)
     if resume:
         averaged.load(resume)
+        place.say(f"stage {stage.name}: goes on from {resume.name}")
+        reached = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
+        if reached.global_step >= reached.max_steps:  # killed after its last step: the Trainer would make one more
+            state = averaged.sums or load_file(str(resume / SAFE_WEIGHTS_NAME))
+            return Trained(state, [dict(line) for line in reached.log_history], averaged.seconds)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     history = [dict(line) for line in trainer.state.log_history]
-    (folder / "log.json").write_text(json.dumps(history, indent=1))
-    return averaged.sums or dict(network.state_dict()), history
+    replace_text(folder / "log.json", json.dumps(history, indent=1))
+    return Trained(averaged.sums or dict(network.state_dict()), history, averaged.seconds)

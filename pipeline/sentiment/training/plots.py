@@ -7,8 +7,11 @@ from pipeline.errors import ModelError
 from pipeline.sentiment.training.runs import FACTS
 
 
-def plot_run(folder: Path, stages: list[str]) -> Path:
-    """Write ``training.png`` into ``folder``: a column per stage. Raises ModelError without matplotlib."""
+def plot_run(folder: Path, stages: list[str]) -> Path | None:
+    """Write ``training.png`` into ``folder``: a column per stage that learned; None when all are averages.
+
+    Raises ModelError without matplotlib.
+    """
     try:
         import matplotlib as mpl
     except ImportError:
@@ -17,6 +20,8 @@ def plot_run(folder: Path, stages: list[str]) -> Path:
     import matplotlib.pyplot as plt
 
     stages = [name for name in stages if json.loads((folder / name / FACTS).read_text())["history"]]
+    if not stages:
+        return None
     figure, axes = plt.subplots(2, len(stages), figsize=(4.2 * len(stages), 5.0), sharex="col", squeeze=False)
     for column, name in enumerate(stages):
         facts = json.loads((folder / name / FACTS).read_text())

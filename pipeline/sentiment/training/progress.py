@@ -13,9 +13,10 @@ LINE_SECONDS: Final = 30.0
 
 
 class TrainingProgress(TrainerCallback):  # type: ignore[misc]
-    """Shows a stage's training on standard error."""
+    """Shows a stage's training on standard error: step, loss, texts a second, time that is left of the stage."""
 
     def __init__(self, stage: str, batch: int) -> None:
+        """``stage`` is its name, and which one of how many it is; ``batch`` is texts a step."""
         self._stage, self._batch, self._loss = stage, batch, "…"
         self._began = self._said = time.monotonic()
         self._first = 0
@@ -61,7 +62,7 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]
             left = (state.max_steps - state.global_step) * (now - self._began) / max(1, steps)
             print(
                 f"{self._stage}: step {state.global_step} of {state.max_steps}, loss {self._loss}, {rate:.0f} texts/s, "
-                f"{left / 60:.1f} minutes left",
+                f"{left / 60:.1f} minutes left of this stage",
                 file=sys.stderr,
                 flush=True,
             )

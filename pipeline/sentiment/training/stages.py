@@ -1,13 +1,13 @@
 """A run: its stages one after the other, each finished stage kept and not done again.
 
 A stage's folder holds ``weights.safetensors`` and ``stage.json`` (what made it: configuration, checksums of the data,
-steps, seconds). Run again, a stage whose configuration and data are the same is taken as it is; one that was killed
-goes on from its last checkpoint.
+steps, seconds; the checksum of the weights). Run again, a stage whose configuration and data are the same is taken as
+it is if its weights are whole; one that was killed goes on from its last good checkpoint; one whose configuration or
+data are others begins anew, and its folder is moved to ``<stage>.old``.
 """
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +19,20 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import ModelError
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig, prefix_of
+from pipeline.sentiment.training.durable import remove_folder, replace, replace_text
+from pipeline.sentiment.training.english import require_english
 from pipeline.sentiment.training.examples import Float32, build
 from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict, weights_of
-from pipeline.sentiment.training.runs import FACTS, WEIGHTS, write_run
+from pipeline.sentiment.training.runs import (
+    FACTS,
+    OLD,
+    WEIGHTS,
+    config_file,
+    file_facts,
+    is_finished,
+    read_stage,
+    write_run,
+)
 from pipeline.sentiment.training.sources import open_source
 from pipeline.sentiment.training.texts import find
 from pipeline.sentiment.training.weights import Weights, average, keep_layers, layer_count, load_weights
@@ -47,6 +58,16 @@ def checksums(stage: Stage, data: Path) -> dict[str, str]:
     }
 
 
+def stage_identity(stage: Stage, files: dict[str, str], before: Sequence[str], held_out: int, encoder: str) -> str:
+    """What makes a stage the same one when it is run again: fields, checksums of its data, the identities of the stages
+    ``before`` it, the run's held-out part, the encoder. Another one throws finished work away: never change how it is
+    made for configurations that there are."""
+    fields = msgspec.to_builtins(stage)
+    if stage.prefix is None:  # younger than the other fields: stages from before it stay what they are
+        del fields["prefix"]
+    return hashlib.sha256(msgspec.json.encode([fields, files, before, held_out, encoder])).hexdigest()[:16]
+
+
 class Learned(NamedTuple):
     """What a stage ends with; nothing was read and no step made where it only averages."""
 
@@ -54,12 +75,16 @@ class Learned(NamedTuple):
     examples: int
     tokens: int
     history: list[dict[str, Any]]
+    seconds_before: float = 0.0
 
 
 class Run:
-    """One run in ``folder``. Needs the extra ``train``."""
+    """One run in ``folder``; ``file`` is where its configuration was read, for the record. Needs the extra `train`."""
 
-    def __init__(self, config: TrainConfig, data: Path, folder: Path, cache_dir: Path, say: Say) -> None:
+    def __init__(
+        self, config: TrainConfig, data: Path, folder: Path, cache_dir: Path, say: Say, file: Path | None = None
+    ) -> None:
+        self._file = config_file(file) if file else None
         self._config, self._data, self._folder, self._say = config, data, folder, say
         self._cache_dir = cache_dir
         self._source = open_source(config.encoder, cache_dir, config.prefix)
@@ -92,56 +117,60 @@ class Run:
         return read
 
     def stage(self, stage: Stage) -> Path:
-        """Do one stage, or find it done. Returns its folder."""
+        """Do one stage, or find it done. Returns its folder. Raises ModelError."""
+        began = time.monotonic()
         folder = self._folder / stage.name
-        before = [
-            json.loads((self._folder / n / FACTS).read_text())["id"]
-            for n in (*stage.start, *stage.teacher)
-            if n != ENCODER
-        ]
+        before = [read_stage(self._folder / n).id for n in (*stage.start, *stage.teacher) if n != ENCODER]
         files = checksums(stage, self._data)
-        fields = msgspec.to_builtins(stage)
-        if stage.prefix is None:  # younger than the other fields: stages from before it stay what they are
-            del fields["prefix"]
-        identity = hashlib.sha256(
-            msgspec.json.encode([fields, files, before, self._config.held_out, self._source.identity])
-        ).hexdigest()[:16]
-        facts_path = folder / FACTS
-        if facts_path.is_file() and json.loads(facts_path.read_text())["id"] == identity:
+        identity = stage_identity(stage, files, before, self._config.held_out, self._source.identity)
+        if is_finished(folder, identity, self._say):
             self._say(f"stage {stage.name}: done before, taken as it is")
             return folder
-        begun = folder / "id"
-        if folder.exists() and (not begun.is_file() or begun.read_text() != identity):
-            shutil.rmtree(folder)  # another configuration or other data: its checkpoints mean nothing now
-        folder.mkdir(parents=True, exist_ok=True)
-        begun.write_text(identity)
-        began = time.monotonic()
+        self._prepare(folder, identity)
         weights = keep_layers(self.weights(stage.start), stage.layers)
         learned = Learned(weights, 0, 0, [])
         if stage.labelled or stage.pairs or stage.unlabelled:
-            learned = self._learn(stage, weights, folder)
-        done = learned.weights
-        if not all(np.isfinite(value).all() for value in done.values()):
-            raise ModelError(f"stage {stage.name}: weights are no numbers; lower lr")
-        save_file(done, str(folder / WEIGHTS))
+            learned = self._learn(stage, weights, folder, began)
+        broken = next((key for key, value in learned.weights.items() if not np.isfinite(value).all()), None)
+        if broken is not None:
+            raise ModelError(f"stage {stage.name}: the final weights are no numbers ({broken}): lower lr, run again")
+        replace(folder / WEIGHTS, lambda partial: save_file(learned.weights, str(partial)))
         facts = {
             "id": identity,
             "stage": msgspec.to_builtins(stage),
             "data": files,
             "examples": learned.examples,
             "tokens": learned.tokens,
-            "seconds": round(time.monotonic() - began),
+            "seconds": round(learned.seconds_before + time.monotonic() - began),
+            "weights": msgspec.to_builtins(file_facts(folder / WEIGHTS)),
             "history": learned.history,
         }
-        facts_path.write_text(json.dumps(facts, indent=1))
+        replace_text(folder / FACTS, json.dumps(facts, indent=1))
         for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+            remove_folder(checkpoint)
         return folder
 
-    def _learn(self, stage: Stage, weights: Weights, folder: Path) -> Learned:
+    def _prepare(self, folder: Path, identity: str) -> None:
+        """A folder with this identity, and no record of a finished stage, in which checkpoints may lie."""
+        begun = folder / "id"
+        known = begun.read_bytes() if begun.is_file() else b""
+        if folder.is_dir() and known != identity.encode() and any(one.name[0] != "." for one in folder.iterdir()):
+            old = folder.with_name(f"{folder.name}{OLD}")
+            self._say(
+                f"stage {folder.name}: begins anew, its fields, data or an earlier stage are others than before; what "
+                f"was there is moved to {old}"
+            )
+            if old.exists():
+                remove_folder(old)
+            folder.rename(old)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(begun, identity)
+        (folder / FACTS).unlink(missing_ok=True)
+
+    def _learn(self, stage: Stage, weights: Weights, folder: Path, began: float) -> Learned:
         import torch
 
-        from pipeline.sentiment.training.loop import train_stage
+        from pipeline.sentiment.training.loop import Place, train_stage
 
         teacher = self.teacher(stage) if stage.teacher else None
         examples = build(stage, self._data, self._config.held_out, teacher, stage.hidden_loss > 0)
@@ -152,15 +181,23 @@ class Run:
         )
         torch.manual_seed(stage.seed)
         network = build_network(weights, self._source, stage.dropout)
-        state, history = train_stage(network, weights, stage, examples, ids, self._table, folder)
-        network.load_state_dict(state, strict=False)
-        return Learned(weights_of(network), len(ids), sum(map(len, ids)), history)
+        place = Place(folder, self._config.stages.index(stage) + 1, len(self._config.stages), began, self._say)
+        trained = train_stage(network, weights, stage, examples, ids, self._table, place)
+        network.load_state_dict(trained.state, strict=False)
+        return Learned(weights_of(network), len(ids), sum(map(len, ids)), trained.history, trained.seconds_before)
 
     def all(self) -> Path:
-        """Every stage in order. Returns the last one's folder."""
+        """Every stage in order. Returns the last one's folder. Raises ModelError, for labels that are not English
+        before the first stage."""
         last = self._folder
-        write_run(self._folder, self._config, self._data, self._source.identity)
+        for stage in self._config.stages:
+            for labelled in stage.labelled:
+                require_english(labelled, self._data)
+        self._record()
         for stage in self._config.stages:
             last = self.stage(stage)
-            write_run(self._folder, self._config, self._data, self._source.identity)
+            self._record()
         return last
+
+    def _record(self) -> None:
+        write_run(self._folder, self._config, self._data, self._source.identity, self._file)

@@ -60,6 +60,14 @@ def _measured(patterns: Iterable[str], data: Path) -> set[str]:
     return {clean(text) for path in find(data, patterns) for text in read_lines(path)}
 
 
+def labelled_rows(source: Labelled, path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, text and label as it stands there, of the rows of one file that are not skipped."""
+    for number, (text, name) in rows(path, [source.text, source.label]):
+        skipped = name in source.skip or source.labels.get(name, name) == "skip"
+        if not skipped and text.strip() not in {"", _MISSING}:
+            yield number, text, name
+
+
 def read_labelled(source: Labelled, data: Path) -> list[LabelledText]:
     """Distinct texts in a stable order; a text that has two labels counts with the first.
 
@@ -69,10 +77,8 @@ def read_labelled(source: Labelled, data: Path) -> list[LabelledText]:
     known = {label: index for index, label in enumerate(LABELS)}
     found: dict[str, int] = {}
     for path in find(data, source.files):
-        for number, (text, name) in rows(path, [source.text, source.label]):
+        for number, text, name in labelled_rows(source, path):
             label = source.labels.get(name, name)
-            if label == "skip" or name in source.skip or text.strip() in {"", _MISSING}:
-                continue
             if label not in known:
                 raise ModelError(
                     f"{path}, line {number}: label {name!r} is not one of {', '.join(LABELS)}; map it with "
