@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     brands_file: Path = PACKAGE / "sample" / "brands.yaml"
     language_min_confidence: float = Field(0.5, ge=0, le=1)
     """Below it a language is `und`."""
-    model_path: Path = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+    model_path: Path = PACKAGE / "sentiment" / "models" / "quality"
     models_dir: Path = Path.home() / ".local" / "share" / "babelwatch" / "models"
     """Where models are installed, each in a folder that is its name; the shipped ones are known without it."""
     cache_dir: Path = Path.home() / ".cache" / "babelwatch"

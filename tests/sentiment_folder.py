@@ -13,7 +13,7 @@ from pipeline.sentiment.folder import CARD, CONFIG, ModelFolder
 from pipeline.sentiment.rule import RuleFacts, named
 from pipeline.settings import PACKAGE
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+SHIPPED = PACKAGE / "sentiment" / "models" / "quality"
 WITHOUT_CARD = shutil.ignore_patterns(CARD)
 """The card says the numbers of the rule that it was written with: with another one the folder would be refused."""
 

@@ -14,7 +14,7 @@ from pipeline.sentiment.model import load_model
 from pipeline.settings import PACKAGE, load_settings
 from tests.sentiment_folder import of_format_1
 
-SHIPPED = PACKAGE / "sentiment" / "models" / "baseline-en-int8"
+SHIPPED = PACKAGE / "sentiment" / "models" / "quality"
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def command(model: str | None, show: bool, as_json: bool, wait_s: float) -> None
     `babelwatch rescore`.
 
     \b
-    babelwatch model use baseline-en-int8
+    babelwatch model use fast
     babelwatch model use ./my-model
     babelwatch model use --status
     """
