@@ -69,7 +69,10 @@ def biases(found: Evaluation | None, recorded: bool) -> str:
         for one in effect.languages
     ]
     parts += [f"by language {', '.join(each)}."]
-    parts += [f"They are {'' if effect.shipped else '**not** '}in the rule, for all languages alike."]
+    parts += [
+        f"They are {'' if effect.shipped else '**not** '}in the rule, for all languages alike; that yes or no may be",
+        "decided by the difference of the mean, and nothing else is.",
+    ]
     return paragraph(*parts)
 
 

@@ -28,7 +28,8 @@ def training(facts: ExportFacts | None) -> str:
     where = made.machine.accelerator or f"{made.machine.cores} cores, {made.machine.processor}"
     lines = [
         paragraph(
-            "Labels: **English alone**. No label of another language was used for training, choosing or calibrating.",
+            "Labels: **English alone**. No label of another language was used for training or calibrating, nor for",
+            "choosing, but for one yes or no that is told under Decision rule.",
             "What has no label here learns what an earlier stage (its teacher) says of it. The loss sees logits plus",
             "the log class mix of each labelled set, so that the model gives balanced posteriors.",
         ),
@@ -57,6 +58,8 @@ def _exported(made: Training) -> str:
 
 def _stage(one: StageRecord) -> str:
     stage = one.stage
+    if not one.examples:
+        return f"| {stage.name} | mean of {', '.join(stage.start)} | - | - | - | - | - | - |"
     kept = f" (layers {', '.join(map(str, stage.layers))})" if stage.layers else ""
     return (
         f"| {stage.name} | {', '.join(stage.start)}{kept} | {', '.join(stage.teacher) or '-'} | {_sources(stage)} | "
