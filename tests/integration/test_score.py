@@ -80,7 +80,14 @@ def test_jsonl_of_every_length_comes_back_in_order(command: list[str], tmp_path:
 
 def test_an_accepted_error_leaves_the_doubtful_unsure(command: list[str], tmp_path: Path) -> None:
     own = ModelFolder(load_settings().model_path).facts.rule
-    rule = named("t", log_prior=own.log_prior, temperature=own.temperature, abstention=points(english=0.6, other=0.9))
+    rule = named(
+        "t",
+        log_prior=own.log_prior,
+        temperature=own.temperature,
+        temperatures=own.temperatures,
+        biases=own.biases,
+        abstention=points(english=0.6, other=0.9),
+    )
     model = str(with_rule(tmp_path / "model", rule))
     texts = [
         "I love this phone so much, best ever",
