@@ -108,7 +108,7 @@ def test_shown_on_the_terminal_and_said_on_the_card() -> None:
         f"macro-F1 x 100 {card_measured.difference(found.biases.means[0].macro_f1)} in the mean of 2 (fr, de)" in said
     )
     assert "(too few to tell)" in said
-    assert said.endswith("They are **not** in the rule, for all languages alike.")
+    assert "They are **not** in the rule, for all languages alike; that yes or no may be decided" in said
 
 
 # --- the command, with the shipped model

@@ -59,10 +59,10 @@ def _exported(made: Training) -> str:
 def _stage(one: StageRecord) -> str:
     stage = one.stage
     if not one.examples:
-        return f"| {stage.name} | mean of {', '.join(stage.start)} | - | - | - | - | - | - |"
+        return f"| `{stage.name}` | mean of {_names(stage.start)} | - | - | - | - | - | - |"
     kept = f" (layers {', '.join(map(str, stage.layers))})" if stage.layers else ""
     return (
-        f"| {stage.name} | {', '.join(stage.start)}{kept} | {', '.join(stage.teacher) or '-'} | {_sources(stage)} | "
+        f"| `{stage.name}` | {_names(stage.start)}{kept} | {_names(stage.teacher) or '-'} | {_sources(stage)} | "
         f"{one.examples:,} | {stage.epochs:g} | {stage.lr:g} | {one.seconds / 60:.0f} |"
     )
 
