@@ -106,13 +106,7 @@ def by_language(lineage: Sequence[StageFacts], data: Path, held_out: int) -> dic
     (BCP 47); English and undetermined ones are left out."""
     detector = LanguageDetector(SURE)
     groups: dict[str, list[str]] = {}
-    pools = (
-        group
-        for facts in lineage
-        for source in facts.stage.unlabelled
-        if not source.hold_out
-        for group in read_unlabelled(source, data, held_out)
-    )
+    pools = _unlabelled(lineage, data, held_out)
     for text in dict.fromkeys(text for group in pools for text in group):
         groups.setdefault(detector.detect(text).tag, []).append(text)
     return {tag: sample(texts, BY_LANGUAGE, SEED) for tag, texts in groups.items() if tag not in ("en", "und")}
@@ -123,15 +117,20 @@ def checksum(texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def _others(lineage: Sequence[StageFacts], data: Path, held_out: int) -> list[str]:
-    """Texts without labels and the other sides of pairs, as many from each file, shuffled."""
-    groups = [
+def _unlabelled(lineage: Sequence[StageFacts], data: Path, held_out: int) -> list[list[str]]:
+    """Texts without labels, a list per file; not those of English files (``hold_out``)."""
+    return [
         group
         for facts in lineage
         for source in facts.stage.unlabelled
         if not source.hold_out
         for group in read_unlabelled(source, data, held_out)
     ]
+
+
+def _others(lineage: Sequence[StageFacts], data: Path, held_out: int) -> list[str]:
+    """Texts without labels and the other sides of pairs, as many from each file, shuffled."""
+    groups = _unlabelled(lineage, data, held_out)
     groups += [[other for _, other in read_pairs(source, data)] for facts in lineage for source in facts.stage.pairs]
     each = max(1, OTHERS // max(1, len(groups)))
     texts = list(dict.fromkeys(text for group in groups for text in sample(group, each, SEED)))
