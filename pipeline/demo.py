@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from clickhouse_driver import Client
 
-from pipeline.errors import BabelwatchError
+from pipeline.errors import BabelwatchError, BrokerUnavailable
 from pipeline.kafka.admin import read_incarnation
 from pipeline.kafka.offsets import OffsetReader
 from pipeline.kafka.topics import MENTIONS
@@ -30,6 +30,8 @@ TICK_S: Final = 0.05
 PROGRESS_S: Final = 2.0
 DRAIN_S: Final = 60.0
 """How long a run of a given length may take to finish what it sent."""
+EMBEDDED_ANSWER_S: Final = 10.0
+"""How long the embedded broker may take to answer the producer: it runs on this machine, or it has ended."""
 INTERRUPTED_DRAIN_S: Final = 4.5
 """... and one that was interrupted: with flush and stop it is over within 10 s."""
 
@@ -127,7 +129,7 @@ class Demo:
         watcher = threading.Thread(target=self._look, args=(done,), name="demo-progress", daemon=True)
         watcher.start()
         try:
-            with MentionProducer(self._stack.settings) as producer:
+            with MentionProducer(self._producer_settings()) as producer:
                 while not stop.wait(TICK_S):
                     if self._stack.failure is not None:
                         raise self._stack.failure
@@ -138,6 +140,10 @@ class Demo:
                         producer.send(outgoing.message)
                         self.ledger.add(outgoing)
                 producer.flush(INTERRUPTED_DRAIN_S if stop.is_set() else None)
+        except BrokerUnavailable:
+            if self._stack.failure is not None:  # that it ended says more than that it does not answer
+                raise self._stack.failure from None
+            raise
         finally:
             done.set()
             watcher.join(timeout=1.0)
@@ -158,6 +164,12 @@ class Demo:
             kinds=dict(self.ledger.kinds),
             undrained={topic: number for topic, number in undrained.items() if number},
         )
+
+    def _producer_settings(self) -> Settings:
+        settings = self._stack.settings
+        if not self._stack.broker_embedded:
+            return settings
+        return settings.model_copy(update={"connect_timeout_s": min(settings.connect_timeout_s, EMBEDDED_ANSWER_S)})
 
     def _look(self, done: threading.Event) -> None:
         """Tell how far it is, until ``done``; a service that is slow to answer is no reason to stop a demo."""
