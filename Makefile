@@ -48,7 +48,7 @@ demo: setup ## Run everything on this machine with sample mentions: make demo AR
 	@$(BIN)/babelwatch demo $(ARGS)
 
 test: setup-dev ## Run the tests: make test ARGS="-k brands"
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --durations 25 $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 $(ARGS)
 
 lint: setup-dev ## Format check, lint (with the bandit rules), types
 	@$(BIN)/ruff format --check .

@@ -1,5 +1,7 @@
 """Fixtures for all tests. Nothing starts unless a test asks for it."""
 
+import pytest
+
 from tests.services import (  # noqa: F401 - pytest finds fixtures by name in this module
     _no_services_of_the_user,
     apache_server,
@@ -10,3 +12,12 @@ from tests.services import (  # noqa: F401 - pytest finds fixtures by name in th
     kafka_embedded,
     make_settings,
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, those with most of them before all: what runs last keeps one core busy, not two."""
+    slow: dict[str, int] = {}
+    for item in items:
+        file = item.location[0]
+        slow[file] = slow.get(file, 0) + (item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -slow[item.location[0]])
