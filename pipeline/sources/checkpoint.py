@@ -1,12 +1,12 @@
 """How far a file is ingested: a small file beside it, written only after Kafka confirmed everything before it."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from pipeline.durable import replace_bytes
 from pipeline.errors import InputError
 from pipeline.sources.lines import TAIL_BYTES, Line
 
@@ -91,13 +91,8 @@ def load(path: Path) -> Checkpoint | None:
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint at once and durably: a crash leaves the old one or the new one. Raises InputError."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        replace_bytes(path, msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror or error}: use --state PATH for a place that can be written"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from pipeline.sentiment.training import durable
+from pipeline import durable
 from pipeline.sentiment.training.config import Labelled, Pairs, Stage, TrainConfig, Unlabelled
 from pipeline.sentiment.training.runs import (
     Machine,

@@ -7,6 +7,8 @@ that decision costs or gains.
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import asdict
+
 from pipeline.errors import ModelError
 from pipeline.sentiment.folder import ModelFolder
 from pipeline.sentiment.measure.comparison import compare
@@ -51,20 +53,6 @@ def effect(
     found = compare(biased, plain, evaluation, evaluation, options)
     return Biases(
         shipped=shipped,
-        languages=[
-            RuleDifference(
-                language=one.language,
-                macro_f1=one.rule.macro_f1,
-                accuracy=one.rule.accuracy,
-                only_this=one.rule.only_this,
-                only_other=one.rule.only_other,
-                p=one.rule.p,
-                p_holm=one.rule.p_holm,
-            )
-            for one in found.languages
-        ],
-        means=[
-            RuleMean(languages=one.languages, macro_f1=one.rule.macro_f1, accuracy=one.rule.accuracy)
-            for one in found.means
-        ],
+        languages=[RuleDifference(language=one.language, **asdict(one.rule)) for one in found.languages],
+        means=[RuleMean(languages=one.languages, **asdict(one.rule)) for one in found.means],
     )

@@ -12,10 +12,12 @@ from pipeline.sentiment.measure.results import (
     WAYS,
     Against,
     Biases,
+    Difference,
     Estimate,
     Evaluation,
     LanguageResult,
     MeanScores,
+    PairedDifference,
     Scores,
 )
 from pipeline.terminal import printable
@@ -95,20 +97,16 @@ def _differences(evaluation: Evaluation, against: Against) -> Table:
     table = _table(title, ("language", "F1 argmax", "F1 rule", "alone", "p", "p Holm"))
     marks = {one.language: _mark(one) for one in evaluation.languages}
     for one in against.languages:
-        rule = one.rule
         table.add_row(
             Text(printable(one.language, NAME_CHARS) + marks[one.language]),
             points(one.argmax.macro_f1, signed=True),
-            points(rule.macro_f1, signed=True),
-            f"{rule.only_this:,}:{rule.only_other:,}",
-            p_value(rule.p),
-            p_value(rule.p_holm),
-            style="bold" if rule.macro_f1.clear else "",
+            *_paired(one.rule),
+            style=_style(one.rule),
         )
     for mean in against.means:
         table.add_section()
         differences = (points(mean.argmax.macro_f1, signed=True), points(mean.rule.macro_f1, signed=True))
-        table.add_row(f"mean of {len(mean.languages)}", *differences, style="bold" if mean.rule.macro_f1.clear else "")
+        table.add_row(f"mean of {len(mean.languages)}", *differences, style=_style(mean.rule))
     return table
 
 
@@ -119,19 +117,21 @@ def _biases(evaluation: Evaluation, found: Biases) -> Table:
     )
     marks = {one.language: _mark(one) for one in evaluation.languages}
     for one in found.languages:
-        table.add_row(
-            Text(printable(one.language, NAME_CHARS) + marks[one.language]),
-            points(one.macro_f1, signed=True),
-            f"{one.only_this:,}:{one.only_other:,}",
-            p_value(one.p),
-            p_value(one.p_holm),
-            style="bold" if one.macro_f1.clear else "",
-        )
+        name = Text(printable(one.language, NAME_CHARS) + marks[one.language])
+        table.add_row(name, *_paired(one), style=_style(one))
     for mean in found.means:
         table.add_section()
-        style = "bold" if mean.macro_f1.clear else ""
-        table.add_row(f"mean of {len(mean.languages)}", points(mean.macro_f1, signed=True), style=style)
+        table.add_row(f"mean of {len(mean.languages)}", points(mean.macro_f1, signed=True), style=_style(mean))
     return table
+
+
+def _paired(one: PairedDifference) -> tuple[str, ...]:
+    alone = f"{one.only_this:,}:{one.only_other:,}"
+    return points(one.macro_f1, signed=True), alone, p_value(one.p), p_value(one.p_holm)
+
+
+def _style(one: Difference) -> str:
+    return "bold" if one.macro_f1.clear else ""
 
 
 def p_value(value: float) -> str:

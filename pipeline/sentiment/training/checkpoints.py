@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from pipeline.durable import remove_folder, replace, sync
 from pipeline.errors import ModelError
-from pipeline.sentiment.training.durable import remove_folder, replace, sync
 from pipeline.sentiment.training.runs import OLD
 
 AVERAGED: Final = "averaged.safetensors"

@@ -8,10 +8,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from pipeline.errors import InputError
@@ -196,30 +196,19 @@ class Export:
         estimates = fit_rule.biases(parallel, found.temperature, material.log_prior)
         biases = {tag: one.bias for tag, one in estimates.items()} if request.biases else {}
         kind = "balanced-parallel" if biases else "balanced"
-        rule = named(kind, log_prior=material.log_prior, temperature=found.temperature, biases=biases)
+        # named by all that is in it, so each time that something is added
+        rule_with = partial(named, kind, log_prior=material.log_prior, temperature=found.temperature, biases=biases)
         judged = for_judging(material.held_out, self._one_in)
         texts = {tag: self._values(served, some) for tag, some in material.by_language.items()}
         usual = Counter(judged.kinds).most_common(1)[0][0]
         english = values[[kind == usual for kind in judged.kinds]]
-        heat = language_temperatures(rule, english, parallel, texts)
+        heat = language_temperatures(rule_with(), english, parallel, texts)
         temperatures = {tag: one.temperature for tag, one in heat.items()}
-        temperatures[ANY] = max(temperatures.values(), default=rule.temperature)
-        rule = msgspec.structs.replace(rule, temperatures=temperatures)
-        points = fit_rule.abstention(rule, values, judged.gold, parallel)
+        temperatures[ANY] = max(temperatures.values(), default=found.temperature)
+        rule_with = partial(rule_with, temperatures=temperatures)
+        points = fit_rule.abstention(rule_with(), values, judged.gold, parallel)
         facts = BiasFacts(shipped=request.biases, sentences=len(sentences["en"]), estimates=estimates)
-        return Fitted(
-            named(
-                kind,
-                log_prior=rule.log_prior,
-                temperature=rule.temperature,
-                temperatures=temperatures,
-                biases=biases,
-                abstention=points,
-            ),
-            found,
-            heat,
-            facts,
-        )
+        return Fitted(rule_with(abstention=points), found, heat, facts)
 
     def _facts(self, done: ModelFolder, fitted: Fitted, proof: Fidelity) -> ExportFacts:
         material, request = self._material, self._request

@@ -21,9 +21,9 @@ from transformers import PrinterCallback, Trainer, TrainerState, TrainingArgumen
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.utils import SAFE_WEIGHTS_NAME
 
+from pipeline.durable import remove_folder, replace_text
 from pipeline.sentiment.training.checkpoints import AverageWeights, last_checkpoint, stopped
 from pipeline.sentiment.training.config import Stage
-from pipeline.sentiment.training.durable import remove_folder, replace_text
 from pipeline.sentiment.training.examples import Examples
 from pipeline.sentiment.training.network import WordEmbeddings, device, has_bf16
 from pipeline.sentiment.training.progress import TrainingProgress

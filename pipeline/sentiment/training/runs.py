@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from pipeline.durable import replace_text
 from pipeline.errors import ModelError
 from pipeline.sentiment.folder import FileFacts
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig
-from pipeline.sentiment.training.durable import replace_text
 from pipeline.sentiment.training.weights import Weights, average, load_weights
 
 RUN: Final = "run.json"

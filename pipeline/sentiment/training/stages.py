@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 from safetensors.numpy import save_file
 
+from pipeline.durable import remove_folder, replace, replace_text
 from pipeline.errors import ModelError
 from pipeline.sentiment.training.config import ENCODER, Stage, TrainConfig, prefix_of
-from pipeline.sentiment.training.durable import remove_folder, replace, replace_text
 from pipeline.sentiment.training.english import require_english
 from pipeline.sentiment.training.examples import Float32, build
 from pipeline.sentiment.training.network import WordEmbeddings, build_network, predict, weights_of
@@ -88,6 +88,7 @@ class Run:
         self._config, self._data, self._folder, self._say = config, data, folder, say
         self._cache_dir = cache_dir
         self._source = open_source(config.encoder, cache_dir, config.prefix)
+        self._readers = {config.prefix: self._source}
         self._table = WordEmbeddings(self._source.table(), self._source.cutting.pad)
 
     def weights(self, names: Sequence[str]) -> Weights:
@@ -100,7 +101,12 @@ class Run:
 
     def _ids(self, texts: Sequence[str], limit: int, reader: str) -> list[list[int]]:
         """Token ids as stage ``reader`` reads texts: with its prefix."""
-        source = open_source(self._config.encoder, self._cache_dir, prefix_of(self._config, reader))
+        return self._cut(texts, limit, prefix_of(self._config, reader))
+
+    def _cut(self, texts: Sequence[str], limit: int, prefix: str | None) -> list[list[int]]:
+        source = self._readers.get(prefix)
+        if source is None:
+            source = self._readers[prefix] = open_source(self._config.encoder, self._cache_dir, prefix)
         return [one.ids for one in source.tokenizer(limit).encode(texts)]
 
     def teacher(self, stage: Stage) -> Callable[[Sequence[str]], tuple[Float32, Float32]]:
@@ -108,9 +114,10 @@ class Run:
         networks = [(name, build_network(self.weights([name]), self._source)) for name in stage.teacher]
 
         def read(texts: Sequence[str]) -> tuple[Float32, Float32]:
-            found = [
-                predict(network, self._table, self._ids(texts, stage.max_tokens, name)) for name, network in networks
-            ]
+            # cut once for all teachers that read with the same prefix
+            prefixes = {name: prefix_of(self._config, name) for name in stage.teacher}
+            ids = {prefix: self._cut(texts, stage.max_tokens, prefix) for prefix in set(prefixes.values())}
+            found = [predict(network, self._table, ids[prefixes[name]]) for name, network in networks]
             posterior = np.mean([np.exp(logs) for logs, _ in found], axis=0)
             return np.log(np.maximum(posterior, 1e-9)), np.mean([vectors for _, vectors in found], axis=0)
 

@@ -5,13 +5,13 @@ Scores and shares are 0 to 1, rounded to four decimals; intervals are 95%.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
+from pipeline.durable import replace_bytes, replace_text
 from pipeline.errors import ModelError
 from pipeline.language import UNDETERMINED
 from pipeline.sentiment.folder import CONFIG, FileFacts, ModelFolder
@@ -141,8 +141,8 @@ def write(folder: ModelFolder, table: TrustTable) -> Path:
     try:
         known = json.loads(config.read_text(encoding="utf-8"))
         known["babelwatch"]["files"][FILE] = facts
-        _replace(path, data)
-        _replace(config, (json.dumps(known, indent=2, ensure_ascii=False) + "\n").encode())
+        replace_bytes(path, data)
+        replace_text(config, json.dumps(known, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error.strerror}") from None
     return path
@@ -190,9 +190,3 @@ def _encode(table: TrustTable) -> bytes:
     head = msgspec.json.encode(msgspec.structs.replace(table, languages=())).decode()
     rows = ",\n".join(msgspec.json.encode(one).decode() for one in table.languages)
     return (head.replace('"languages":[]', f'"languages":[\n{rows}\n]') + "\n").encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(path.name + ".new")
-    beside.write_bytes(data)
-    os.replace(beside, path)

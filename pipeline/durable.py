@@ -19,9 +19,14 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     sync(path.parent)
 
 
+def replace_bytes(path: Path, data: bytes) -> None:
+    """:func:`replace` with ``data``. Raises OSError."""
+    replace(path, lambda partial: partial.write_bytes(data))
+
+
 def replace_text(path: Path, text: str) -> None:
     """:func:`replace` with UTF-8 text. Raises OSError."""
-    replace(path, lambda partial: partial.write_bytes(text.encode()))
+    replace_bytes(path, text.encode())
 
 
 def remove_folder(path: Path) -> None:
