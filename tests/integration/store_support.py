@@ -1,10 +1,12 @@
 """What the tests of the store share: events, an independent recount, clients that crash or wait on command."""
 
+import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from clickhouse_driver import Client
 
@@ -26,6 +28,7 @@ NOW = utc_millis(datetime.now(UTC)).replace(microsecond=0)
 RECENT = (NOW - timedelta(minutes=20)).replace(second=0)
 OLD = NOW - timedelta(days=40)
 SOURCE = "test"
+STRIDE: Final = 3
 
 
 def identify(name: str, tenant: str = "default") -> str:
@@ -244,3 +247,14 @@ class Turns:
             self._running.discard(thread)
             self._waiting.discard(thread)
             self._condition.notify_all()
+
+
+def sweep(first: int = 0) -> Iterator[int]:
+    """The statements before which something is to happen: 0, 1, 2 ... without end.
+
+    All of them with ``BABELWATCH_TEST_FULL`` set (`make test-faults`). Else every third, so that the suite stays short;
+    ``first`` says where to begin, so that the cases of a test look at different ones.
+    """
+    if os.environ.get("BABELWATCH_TEST_FULL"):
+        return count()
+    return count(first % STRIDE, STRIDE)

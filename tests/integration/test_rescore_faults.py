@@ -29,6 +29,7 @@ from tests.integration.store_support import (
     deleted,
     identify,
     scored,
+    sweep,
     truth_of,
 )
 
@@ -66,7 +67,7 @@ AFTER = {"a": "positive", "b": "negative", "c": "neutral"}
 @pytest.mark.parametrize("page", [2, 3])
 def test_a_run_that_is_killed_before_any_statement_is_healed_by_the_next(client: Client, url: str, page: int) -> None:
     wrong_before = 0
-    for at in count():
+    for at in sweep(page):
         client.execute("TRUNCATE TABLE rescore_pages")
         tenant = f"kill{page}{next(_tenants)}"
         MentionStore(client).write(three(tenant))
@@ -132,7 +133,7 @@ def assert_fate(client: Client, tenant: str, name: str) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_sink_that_writes_before_any_statement_of_a_rescore(client: Client, url: str, name: str) -> None:
     other = connect(url)
-    for at in count():
+    for at in sweep(WRITERS.index(name)):
         tenant = f"live{next(_tenants)}"
         MentionStore(client).write(three(tenant))
 
@@ -154,7 +155,7 @@ def test_a_sink_that_writes_before_any_statement_of_a_rescore(client: Client, ur
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_rescore_that_runs_before_any_statement_of_a_sink(client: Client, url: str, name: str) -> None:
     other = connect(url)
-    for at in count():
+    for at in sweep(WRITERS.index(name)):
         tenant = f"sink{next(_tenants)}"
         MentionStore(client).write(three(tenant))
 
@@ -176,7 +177,7 @@ def test_a_rescore_that_runs_before_any_statement_of_a_sink(client: Client, url:
 @pytest.mark.timeout(900)
 def test_two_runs_with_different_models_at_once(client: Client, url: str) -> None:
     other = connect(url)
-    for at in count():
+    for at in sweep():
         tenant = f"two{next(_tenants)}"
         MentionStore(client).write(three(tenant))
 

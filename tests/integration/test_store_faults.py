@@ -29,6 +29,7 @@ from tests.integration.store_support import (
     deleted,
     identify,
     scored,
+    sweep,
     truth_of,
 )
 
@@ -87,7 +88,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_before_any_statement_is_healed_by_the_redelivery(client: Client, name: str) -> None:
-    for at in count():
+    for at in sweep(list(SCENARIOS).index(name)):
         tenant = f"crash{next(_tenants)}"
         before, batch = SCENARIOS[name](tenant)
         MentionStore(client).write(before)
@@ -146,7 +147,7 @@ def test_a_writer_that_stalls_before_any_statement_spoils_nothing(
 ) -> None:
     """A zombie: it stands still before one statement while another worker does a whole batch, then goes on."""
     other = connect(url)
-    for at in count():
+    for at in sweep(list(OTHERS).index(name) + swapped):
         tenant = f"zombie{next(_tenants)}"
         mine, theirs = _first_judgement(tenant), OTHERS[name](tenant)
         if swapped:
