@@ -1,6 +1,7 @@
 """A worker's pages, served from a thread: /health, /metrics, /status. They answer when the event loop does not."""
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +16,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from agents.probes import Probe
 from agents.progress import Position, Progress, ProgressTracker
 from pipeline.errors import SettingsError
-from pipeline.metrics import COMMITTED_AGE, HEALTHY, LAG
+from pipeline.metrics import COMMITTED_AGE, HEALTHY, LAG, MONITOR_ERRORS
+
+log = logging.getLogger(__name__)
 
 SAMPLE_S: Final = 1.0
 LOOP_STALE_S: Final = 8.0
+SAMPLE_STALE_S: Final = 8.0
+"""Offsets that were not read for this long say nothing, so the worker does not count as well."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Monitor:
         self._member = False
         self._member_at = clock()
         self._beat_at = clock()
+        self._sampled_at = clock()
+        self._error = ""
         self._labels: set[tuple[str, str]] = set()
         self._stop = Event()
 
@@ -80,7 +87,23 @@ class Monitor:
         self._beat_at = self._clock()
 
     def sample(self) -> None:
-        """Take note of offsets and dependencies once, and set the metrics."""
+        """Take note of offsets and dependencies once, and set the metrics.
+
+        An error is logged when it is another than before, counted, and a problem when it lasts: the thread goes on.
+        """
+        try:
+            self._sample()
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"[:200]
+            if text != self._error:
+                log.exception("the worker's own state cannot be read")
+            self._error = text
+            MONITOR_ERRORS.labels(self.role).inc()
+        else:
+            self._error = ""
+            self._sampled_at = self._clock()
+
+    def _sample(self) -> None:
         positions = self._positions()
         self._member = positions is not None
         if self._member:
@@ -110,6 +133,8 @@ class Monitor:
         now = self._clock()
         if now - self._beat_at > LOOP_STALE_S:
             found.append(f"event loop: blocked for {now - self._beat_at:.0f} s")
+        if now - self._sampled_at > SAMPLE_STALE_S:
+            found.append(f"monitor: no offsets read for {now - self._sampled_at:.0f} s ({self._error or 'it hangs'})")
         if not self._member and now - self._member_at > self._policy.adrift_s:
             found.append(f"consumer group: no member for {now - self._member_at:.0f} s")
         found += [

@@ -18,7 +18,10 @@ def positions(app: Any) -> list[Position] | None:  # noqa: ANN401 - a Faust app,
     """
     faust_consumer = app._consumer
     consumer = faust_consumer._thread._consumer if faust_consumer is not None else None
-    if consumer is None or consumer._coordinator.generation == _NO_GENERATION:
+    if consumer is None:
+        return None
+    coordinator = consumer._coordinator  # None while it starts
+    if coordinator is None or coordinator.generation == _NO_GENERATION:
         return None
     subscription = consumer._subscription.subscription
     assignment = subscription.assignment if subscription is not None else None

@@ -27,6 +27,7 @@ COMMITTED_AGE = Gauge(
 )
 LAG = Gauge("babelwatch_lag_messages", "Messages not yet committed", ["role", "topic", "partition"])
 HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered lately", ["role", "dependency"])
+MONITOR_ERRORS = Counter("babelwatch_monitor_errors_total", "Looks at the worker's own state that failed", ["role"])
 LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts whose language is `und`")
 LANGUAGE_HINTS = Counter("babelwatch_language_hints_total", "Hints of sources: agreed, overruled, invalid", ["outcome"])
 BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])

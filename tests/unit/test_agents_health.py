@@ -4,10 +4,13 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
+from prometheus_client import REGISTRY
 
-from agents.health import HealthPolicy, Monitor, serve
+from agents.health import SAMPLE_STALE_S, HealthPolicy, Monitor, serve
+from agents.membership import positions
 from agents.probes import STALE_S, Probe
 from agents.progress import Position
 from pipeline.errors import SettingsError
@@ -44,11 +47,17 @@ class Worker:
         self.monitor = Monitor(
             "language",
             [self.probe],
-            lambda: self.positions,
+            self.read,
             policy=HealthPolicy(stalled_s=30, adrift_s=45),
             clock=self.clock,
         )
+        self.broken: Exception | None = None
         self.after(1)
+
+    def read(self) -> list[Position] | None:
+        if self.broken is not None:
+            raise self.broken
+        return self.positions
 
     def after(self, seconds: float) -> tuple[int, list[str]]:
         """Let time pass as the threads would live through it."""
@@ -65,6 +74,28 @@ class Worker:
 
 def test_a_worker_that_is_well() -> None:
     assert Worker().after(100) == (200, [])
+
+
+def test_a_look_at_the_offsets_that_fails_is_no_end_of_looking() -> None:
+    worker = Worker()
+    counted = REGISTRY.get_sample_value("babelwatch_monitor_errors_total", {"role": "language"}) or 0.0
+    worker.broken = AttributeError("'NoneType' object has no attribute 'generation'")
+    assert worker.after(SAMPLE_STALE_S - 2)[0] == 200, "one that failed is no outage"
+    code, problems = worker.after(4)
+    assert code == 503
+    assert problems == [
+        "monitor: no offsets read for 10 s (AttributeError: 'NoneType' object has no attribute 'generation')"
+    ]
+    now = REGISTRY.get_sample_value("babelwatch_monitor_errors_total", {"role": "language"})
+    assert now == counted + SAMPLE_STALE_S + 2
+    worker.broken = None
+    assert worker.after(1) == (200, [])
+
+
+def test_a_consumer_that_is_starting_is_no_member() -> None:
+    consumer = SimpleNamespace(_coordinator=None)
+    app = SimpleNamespace(_consumer=SimpleNamespace(_thread=SimpleNamespace(_consumer=consumer)))
+    assert positions(app) is None
 
 
 def test_a_service_that_stops_answering_shows_within_ten_seconds_and_recovers() -> None:
