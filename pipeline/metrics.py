@@ -65,4 +65,5 @@ RESCORED = Counter(
 )
 INGEST = Counter("babelwatch_ingest_total", "Mentions offered at an entrance", ["entrance", "outcome"])
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
+WATCH_ERRORS = Counter("babelwatch_supervisor_errors_total", "Looks of `up` at its processes that failed")
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.embedded.child import Child
 from pipeline.errors import EmbeddedServiceError
-from pipeline.metrics import CHILD_RESTARTS
+from pipeline.metrics import CHILD_RESTARTS, WATCH_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ class Watched:
 
 
 class Supervisor:
-    """Watches children from a thread. ``changed`` is called (in that thread) after every end and every restart."""
+    """Watches children from a thread. ``changed`` is called (in that thread) after every end and every restart; what it
+    raises is logged and counted."""
 
     def __init__(
         self,
@@ -101,7 +102,12 @@ class Supervisor:
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
-            self.check()
+            try:
+                self.check()
+            except Exception:
+                # Whatever it is (a full disk under the run file), children that end later are still started again.
+                WATCH_ERRORS.inc()
+                log.exception("a look at the children failed; goes on")
 
     def _ended(self, name: str, watched: Watched) -> None:
         watched.ended = watched.child.how_it_ended()

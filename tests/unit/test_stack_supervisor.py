@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from pipeline.embedded.child import LOG_LIMIT, Child
 from pipeline.embedded.processes import identity
@@ -211,3 +212,21 @@ def test_the_thread_restarts_by_itself(tmp_path: Path) -> None:
     assert one.pid != first
     supervisor.stop()
     one.kill()
+
+
+def test_a_listener_that_fails_does_not_end_the_watch(tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    supervisor = Supervisor(full, RestartPolicy(first_s=0.05))
+    one = child(tmp_path, "import time; time.sleep(60)")
+    one.start()
+    before = REGISTRY.get_sample_value("babelwatch_supervisor_errors_total") or 0.0
+    supervisor.watch("thing", one)
+    for times in (1, 2):
+        os.kill(one.pid, signal.SIGKILL)
+        until(lambda times=times: supervisor.watched["thing"].restarts == times and one.running)  # type: ignore[misc]
+    supervisor.stop()
+    one.kill()
+    # each end and each restart was told, to no avail
+    assert REGISTRY.get_sample_value("babelwatch_supervisor_errors_total") == before + 4
