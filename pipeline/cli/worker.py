@@ -1,6 +1,8 @@
 """``babelwatch worker ROLE``: one agent, with its pages."""
 
+import signal
 import sys
+from types import FrameType
 from typing import Final
 
 import click
@@ -42,8 +44,12 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     overrides = options.given(web_host=web_host, web_port=web_port, accept_error=accept_error)
     settings = discover(load_settings(**overrides))
     code = 0
+    # Until the stream client takes the signals over, there is nothing to drain: a stop is at once, and no failure.
+    signal.signal(signal.SIGTERM, _stop_while_starting)
     try:
         run_worker(role, settings, say=click.echo)
+    except SystemExit:
+        click.echo(f"{role} worker: stopped while it started")
     except BabelwatchError as error:
         click.echo(f"babelwatch: {error}", err=True)
         code = error.exit_code
@@ -52,3 +58,7 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     # Everything durable is done. The interpreter's own shutdown would wait for threads that may hang in a dead service
     # or in the inference engine, and that has kept a drained worker from ending.
     os._exit(code)
+
+
+def _stop_while_starting(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -28,6 +28,8 @@ NOW = utc_millis(datetime.now(UTC)).replace(microsecond=0)
 RECENT = (NOW - timedelta(minutes=20)).replace(second=0)
 OLD = NOW - timedelta(days=40)
 SOURCE = "test"
+FULL: Final = bool(os.environ.get("BABELWATCH_TEST_FULL"))
+"""The long form of the tests of crashes and races (`make test-faults`)."""
 STRIDE: Final = 3
 
 
@@ -252,9 +254,7 @@ class Turns:
 def sweep(first: int = 0) -> Iterator[int]:
     """The statements before which something is to happen: 0, 1, 2 ... without end.
 
-    All of them with ``BABELWATCH_TEST_FULL`` set (`make test-faults`). Else every third, so that the suite stays short;
-    ``first`` says where to begin, so that the cases of a test look at different ones.
+    All of them in the long form. Else every third, so that the suite stays short; ``first`` says where to begin, so
+    that the cases of a test look at different ones.
     """
-    if os.environ.get("BABELWATCH_TEST_FULL"):
-        return count()
-    return count(first % STRIDE, STRIDE)
+    return count() if FULL else count(first % STRIDE, STRIDE)

@@ -1,5 +1,6 @@
 """A worker that cannot start says what to do; one row that ClickHouse refuses; a worker that was frozen for a while."""
 
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -40,6 +41,18 @@ def test_no_clickhouse(kafka_embedded: str, make_settings: Callable[..., Setting
         assert "CLICKHOUSE_URL" in worker.log(), "the remedy"
         assert "s3cr3t" not in worker.log()
         assert "Traceback" not in worker.log()
+
+
+def test_a_stop_while_it_waits_for_its_services_is_no_failure(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    settings = make_settings(kafka_brokers=f"127.0.0.1:{free_port()}", connect_timeout_s=120)
+    with WorkerProcess("language", settings, tmp_path) as worker:
+        assert worker.address
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(20) == 0, worker.log()
+        assert "Traceback" not in worker.log()
+        assert "stopped while it started" in (tmp_path / "language.out").read_text()
 
 
 def test_nothing_is_set(make_settings: Callable[..., Settings], tmp_path: Path) -> None:

@@ -200,6 +200,8 @@ def test_what_no_worker_can_serve_changes_nothing(
         hidden.rename(elsewhere.models_dir / "under another name")
         wait_until("it is taken when it comes", lambda: worker.page("/status")[1]["model_state"] == "serving", 120)
         assert worker.page("/health")[1]["warnings"] == []
+        worker.signal(signal.SIGTERM)  # it says that it ends, so that nobody waits for its answer
+        assert worker.wait() == 0
 
     pinned = WorkerProcess(
         "sentiment", elsewhere, tmp_path, environment={"BABELWATCH_MODEL_PATH": str(settings.model_path)}

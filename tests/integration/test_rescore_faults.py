@@ -18,6 +18,7 @@ from pipeline.store.migrations import migrate
 from schemas.events import AcceptedDeletion, ScoredEvent
 from tests.integration.rescore_support import PLAIN, judged, rescore, rescore_controlled
 from tests.integration.store_support import (
+    FULL,
     OLD,
     RECENT,
     Controlled,
@@ -240,7 +241,7 @@ def made(facts: dict[str, object], tenant: str) -> ScoredEvent:
 
 
 BOUNDED = settings(
-    max_examples=20,
+    max_examples=20 if FULL else 8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -17,6 +17,7 @@ from pipeline.store.mentions import MentionStore
 from pipeline.store.migrations import migrate
 from schemas.events import LABELS, UNSURE, AcceptedDeletion, Label, ScoredEvent, ScoredMention
 from tests.integration.store_support import (
+    FULL,
     NOW,
     OLD,
     RECENT,
@@ -244,7 +245,7 @@ def made(facts: dict[str, Any], tenant: str) -> ScoredEvent:
 
 BATCHES = st.lists(st.lists(an_event(), min_size=1, max_size=4), min_size=1, max_size=6)
 BOUNDED = settings(
-    max_examples=20,
+    max_examples=20 if FULL else 8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

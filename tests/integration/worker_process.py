@@ -95,7 +95,7 @@ class WorkerProcess:
         code, body = self.page("/health")
         return code == 200 and bool(body["member"])
 
-    def ready(self, timeout_s: float = 90) -> Self:
+    def ready(self, timeout_s: float = 180) -> Self:
         """Wait until it is healthy and has partitions."""
         wait_until(
             f"{self.role} is ready\n{self.log()}",
