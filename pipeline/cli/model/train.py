@@ -23,7 +23,7 @@ def command(config: Path, output: Path | None, data: Path | None, threads: int) 
 
     wanted = read_config(config)
     require_train_extra()
-    from pipeline.sentiment.training.plots import plot_run
+    from pipeline.sentiment.training.plots import PICTURE, plot_run
     from pipeline.sentiment.training.runs import WEIGHTS
     from pipeline.sentiment.training.stages import Run
 
@@ -34,8 +34,12 @@ def command(config: Path, output: Path | None, data: Path | None, threads: int) 
     folder = output or Path("runs") / wanted.name
     source = data or (config.parent / wanted.data).resolve()
     cache_dir = load_settings().cache_dir
-    last = Run(wanted, source, folder, cache_dir, lambda line: click.echo(line, err=True), config).all()
-    picture = plot_run(folder, [stage.name for stage in wanted.stages])
-    if picture:
-        click.echo(f"plots: {picture}", err=True)
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    # drawn anew after each stage: a run of hours is looked at before its end
+    last = Run(wanted, source, folder, cache_dir, say, config).all(lambda names: plot_run(folder, names))
+    if (folder / PICTURE).is_file():
+        say(f"plots: {folder / PICTURE}")
     click.echo(last / WEIGHTS)

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 from pipeline.errors import ModelError
 from pipeline.sentiment.training.runs import FACTS
 
+PICTURE: Final = "training.png"
+
 
 def plot_run(folder: Path, stages: list[str]) -> Path | None:
-    """Write ``training.png`` into ``folder``: a column per stage that learned; None when all are averages.
+    """Write :data:`PICTURE` into ``folder``: a column per stage that learned; None when all are averages.
 
     Raises ModelError without matplotlib.
     """
@@ -37,7 +40,7 @@ def plot_run(folder: Path, stages: list[str]) -> Path | None:
     axes[0][0].set_ylabel("loss (mean of 20 steps)")
     axes[1][0].set_ylabel("learning rate of one group")
     figure.tight_layout()
-    path = folder / "training.png"
+    path = folder / PICTURE
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path

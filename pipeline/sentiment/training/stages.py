@@ -193,9 +193,11 @@ class Run:
         network.load_state_dict(trained.state, strict=False)
         return Learned(weights_of(network), len(ids), sum(map(len, ids)), trained.history, trained.seconds_before)
 
-    def all(self) -> Path:
-        """Every stage in order. Returns the last one's folder. Raises ModelError, for labels that are not English
-        before the first stage."""
+    def all(self, finished: Callable[[list[str]], object] = lambda _: None) -> Path:
+        """Every stage in order; ``finished`` is told, after each, which there are. Returns the last one's folder.
+
+        Raises ModelError, for labels that are not English before the first stage.
+        """
         last = self._folder
         for stage in self._config.stages:
             for labelled in stage.labelled:
@@ -204,6 +206,7 @@ class Run:
         for stage in self._config.stages:
             last = self.stage(stage)
             self._record()
+            finished([one.name for one in self._config.stages[: self._config.stages.index(stage) + 1]])
         return last
 
     def _record(self) -> None:
