@@ -1,8 +1,8 @@
 """The sentiment model for transformers: mean pooling over the tokens of an encoder, then a linear head.
 
 This file is copied into model folders, where transformers runs it (``trust_remote_code=True``); it needs nothing of
-babelwatch. Logits are those of babelwatch's decision rule: its class prior and its temperature are in the head. What is
-not linear is not in here: biases by language, and the label ``unsure``.
+babelwatch. Logits are those of babelwatch's decision rule for English: its class prior and its temperature are in the
+head. What depends on the language is not in here, biases and temperatures, nor is the label ``unsure``.
 """
 
 import torch
