@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Most of the time of the tests is waiting for services, so more files at once than cores.
-TEST_WORKERS ?= 4
+TEST_WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help setup setup-dev setup-train frontend demo test test-faults lint format bench lock schemas clean

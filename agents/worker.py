@@ -3,7 +3,7 @@
 import logging
 import logging.config
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from agents import health
 from agents.app import attach, create_app, run
@@ -18,11 +18,6 @@ from pipeline.kafka.topics import DEAD, INPUT_TOPICS, SCORED
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-_kept: Final[list[object]] = []
-"""What a worker was made of, until its process ends: a drained worker was once seen to end by SIGSEGV instead of 0, and
-nothing but destructors (the inference engine's among them) runs between its last word and ``os._exit``."""
 
 
 def run_worker(role: str, settings: Settings, say: Callable[[str], object] = print) -> None:
@@ -56,7 +51,6 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
             end()
         monitor.stop()
         server.shutdown()
-        _kept.extend((app, control, monitor))
     say(f"{role} worker: drained and stopped")
 
 

@@ -5,6 +5,7 @@ with static activation scales a row's arithmetic then does not depend on its nei
 bit in every batching (padding to other lengths moves a float sum by an ulp, which int8 rounding can turn into 0.02).
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any, Final
@@ -49,6 +50,16 @@ def plan(lengths: Sequence[int]) -> list[tuple[int, list[int]]]:
     return batches
 
 
+@functools.cache
+def _core() -> Any:  # noqa: ANN401 - openvino has no types
+    """One for the process, and never freed. Its CPU plugin gives the thread that first uses it a stack for signals and
+    unmaps that stack when it goes, from whatever thread: the next signal to the first one is then a SIGSEGV (seen with
+    OpenVINO 2026.4, when a worker that had swapped its model was told to stop)."""
+    import openvino as ov
+
+    return ov.Core()
+
+
 class OpenVinoEncoder:
     """Compiled once per process. Not thread-safe: one call at a time."""
 
@@ -56,6 +67,8 @@ class OpenVinoEncoder:
         """Compile ``folder``'s graph. Raises ModelError when OpenVINO is missing or cannot load it."""
         try:
             import openvino as ov
+
+            core = _core()
         except ImportError as error:
             raise ModelError(
                 f"OpenVINO cannot be imported ({error}): pip install openvino (Linux x86-64 or arm64, glibc)"
@@ -68,7 +81,6 @@ class OpenVinoEncoder:
         if threads:
             options["INFERENCE_NUM_THREADS"] = str(threads)
         try:
-            core = ov.Core()
             self._compiled = core.compile_model(str(folder.path / GRAPH), "CPU", options)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load {folder.path / GRAPH}: {str(error).splitlines()[0]}") from error
