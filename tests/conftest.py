@@ -15,9 +15,9 @@ from tests.services import (  # noqa: F401 - pytest finds fixtures by name in th
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, those with most of them before all: what runs last keeps one core busy, not two."""
+    """Files with most slow tests first, unit tests last: small pieces at the end keep all cores busy until it."""
     slow: dict[str, int] = {}
     for item in items:
         file = item.location[0]
         slow[file] = slow.get(file, 0) + (item.get_closest_marker("slow") is not None)
-    items.sort(key=lambda item: -slow[item.location[0]])
+    items.sort(key=lambda item: (-slow[item.location[0]], item.location[0].startswith("tests/unit")))
