@@ -1,5 +1,6 @@
 """``babelwatch worker ROLE``: one agent, with its pages."""
 
+import faulthandler
 import signal
 import sys
 from types import FrameType
@@ -44,6 +45,7 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     overrides = options.given(web_host=web_host, web_port=web_port, accept_error=accept_error)
     settings = discover(load_settings(**overrides))
     code = 0
+    faulthandler.enable()  # a crash in native code leaves the stacks of all threads in the log
     # Until the stream client takes the signals over, there is nothing to drain: a stop is at once, and no failure.
     signal.signal(signal.SIGTERM, _stop_while_starting)
     try:

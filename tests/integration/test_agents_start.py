@@ -55,6 +55,17 @@ def test_a_stop_while_it_waits_for_its_services_is_no_failure(
         assert "stopped while it started" in (tmp_path / "language.out").read_text()
 
 
+def test_a_crash_in_native_code_leaves_its_stacks(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = make_settings(kafka_brokers=f"127.0.0.1:{free_port()}", connect_timeout_s=120)
+    with WorkerProcess("language", settings, tmp_path) as worker:
+        assert worker.address
+        worker.signal(signal.SIGSEGV)
+        assert worker.wait(20) == -signal.SIGSEGV
+        log = (tmp_path / "language.log").read_text()
+        assert "Fatal Python error: Segmentation fault" in log
+        assert "in ensure_topics" in log
+
+
 def test_nothing_is_set(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     with WorkerProcess("language", make_settings(), tmp_path) as worker:
         assert worker.wait(60) == 2
