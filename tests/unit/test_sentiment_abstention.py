@@ -68,13 +68,13 @@ def test_the_binomial_bound_at_its_ends() -> None:
 
 @pytest.mark.parametrize("pushed", [1.0, 2.5])
 def test_the_guarantee_holds(pushed: float) -> None:
-    """Of 200 held-out sets at most delta may lead to any threshold whose true error is above what was accepted, for a
+    """Of 400 held-out sets at most delta may lead to any threshold whose true error is above what was accepted, for a
     calibrated model and for one that is far too sure of itself.
     """
     population = texts(400_000, 999, pushed=pushed)
     errors_at = {threshold: true_error(threshold, population) for threshold in GRID}
     broken = 0
-    runs = 200
+    runs = 400
     for seed in range(runs):
         rows, gold = texts(1500, seed, pushed=pushed)
         points = fit_guaranteed(rows, gold)
