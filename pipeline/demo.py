@@ -30,10 +30,10 @@ TICK_S: Final = 0.05
 PROGRESS_S: Final = 2.0
 DRAIN_S: Final = 60.0
 """How long a run of a given length may take to finish what it sent."""
-EMBEDDED_ANSWER_S: Final = 10.0
-"""How long the embedded broker may take to answer the producer: it runs on this machine, or it has ended."""
 INTERRUPTED_DRAIN_S: Final = 4.5
 """... and one that was interrupted: with flush and stop it is over within 10 s."""
+EMBEDDED_ANSWER_S: Final = 10.0
+"""How long the embedded broker may take to answer the producer: it runs on this machine, or it has ended."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Fixtures for all tests. Nothing starts unless a test asks for it."""
 
+from collections import Counter
+
 import pytest
 
 from tests.services import (  # noqa: F401 - pytest finds fixtures by name in this module
@@ -16,8 +18,5 @@ from tests.services import (  # noqa: F401 - pytest finds fixtures by name in th
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with most slow tests first, unit tests last: small pieces at the end keep all cores busy until it."""
-    slow: dict[str, int] = {}
-    for item in items:
-        file = item.location[0]
-        slow[file] = slow.get(file, 0) + (item.get_closest_marker("slow") is not None)
+    slow = Counter(item.location[0] for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: (-slow[item.location[0]], item.location[0].startswith("tests/unit")))

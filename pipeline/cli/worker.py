@@ -1,14 +1,13 @@
 """``babelwatch worker ROLE``: one agent, with its pages."""
 
 import faulthandler
-import signal
 import sys
-from types import FrameType
 from typing import Final
 
 import click
 
 from pipeline.cli import options
+from pipeline.cli.signals import StopSignals
 from pipeline.errors import BabelwatchError, InputError
 from pipeline.settings import load_settings
 
@@ -46,11 +45,11 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     settings = discover(load_settings(**overrides))
     code = 0
     faulthandler.enable()  # a crash in native code leaves the stacks of all threads in the log
-    # Until the stream client takes the signals over, there is nothing to drain: a stop is at once, and no failure.
-    signal.signal(signal.SIGTERM, _stop_while_starting)
     try:
-        run_worker(role, settings, say=click.echo)
-    except SystemExit:
+        # Until the stream client takes the signals over, there is nothing to drain: a stop is at once, and no failure.
+        with StopSignals():
+            run_worker(role, settings, say=click.echo)
+    except KeyboardInterrupt:
         click.echo(f"{role} worker: stopped while it started")
     except BabelwatchError as error:
         click.echo(f"babelwatch: {error}", err=True)
@@ -60,7 +59,3 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     # Everything durable is done. The interpreter's own shutdown would wait for threads that may hang in a dead service
     # or in the inference engine, and that has kept a drained worker from ending.
     os._exit(code)
-
-
-def _stop_while_starting(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)

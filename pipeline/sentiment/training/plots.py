@@ -10,8 +10,8 @@ from pipeline.sentiment.training.runs import FACTS
 PICTURE: Final = "training.png"
 
 
-def plot_run(folder: Path, stages: list[str]) -> Path | None:
-    """Write :data:`PICTURE` into ``folder``: a column per stage that learned; None when all are averages.
+def plot_run(folder: Path, stages: list[str]) -> None:
+    """Write :data:`PICTURE` into ``folder``: a column per stage that learned; nothing when all are averages.
 
     Raises ModelError without matplotlib.
     """
@@ -22,12 +22,12 @@ def plot_run(folder: Path, stages: list[str]) -> Path | None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    stages = [name for name in stages if json.loads((folder / name / FACTS).read_text())["history"]]
-    if not stages:
-        return None
-    figure, axes = plt.subplots(2, len(stages), figsize=(4.2 * len(stages), 5.0), sharex="col", squeeze=False)
-    for column, name in enumerate(stages):
-        facts = json.loads((folder / name / FACTS).read_text())
+    read = {name: json.loads((folder / name / FACTS).read_text()) for name in stages}
+    learned = {name: facts for name, facts in read.items() if facts["history"]}
+    if not learned:
+        return
+    figure, axes = plt.subplots(2, len(learned), figsize=(4.2 * len(learned), 5.0), sharex="col", squeeze=False)
+    for column, (name, facts) in enumerate(learned.items()):
         lines = [line for line in facts["history"] if "loss" in line]
         steps = [line["step"] for line in lines]
         axes[0][column].plot(steps, [float(line["loss"]) for line in lines], color="#2563eb", linewidth=1.4)
@@ -40,7 +40,5 @@ def plot_run(folder: Path, stages: list[str]) -> Path | None:
     axes[0][0].set_ylabel("loss (mean of 20 steps)")
     axes[1][0].set_ylabel("learning rate of one group")
     figure.tight_layout()
-    path = folder / PICTURE
-    figure.savefig(path, dpi=130)
+    figure.savefig(folder / PICTURE, dpi=130)
     plt.close(figure)
-    return path

@@ -6,6 +6,7 @@ it is if its weights are whole; one that was killed goes on from its last good c
 data are others begins anew, and its folder is moved to ``<stage>.old``.
 """
 
+import functools
 import hashlib
 import json
 import time
@@ -86,9 +87,11 @@ class Run:
     ) -> None:
         self._file = config_file(file) if file else None
         self._config, self._data, self._folder, self._say = config, data, folder, say
-        self._cache_dir = cache_dir
         self._source = open_source(config.encoder, cache_dir, config.prefix)
-        self._readers = {config.prefix: self._source}
+        # a tokenizer takes a second to build, and stages ask for the same ones
+        self._tokenizer = functools.cache(
+            lambda prefix, limit: open_source(config.encoder, cache_dir, prefix).tokenizer(limit)
+        )
         self._table = WordEmbeddings(self._source.table(), self._source.cutting.pad)
 
     def weights(self, names: Sequence[str]) -> Weights:
@@ -99,25 +102,21 @@ class Run:
         ]
         return several[0] if len(several) == 1 else average(several)
 
-    def _ids(self, texts: Sequence[str], limit: int, reader: str) -> list[list[int]]:
-        """Token ids as stage ``reader`` reads texts: with its prefix."""
-        return self._cut(texts, limit, prefix_of(self._config, reader))
-
-    def _cut(self, texts: Sequence[str], limit: int, prefix: str | None) -> list[list[int]]:
-        source = self._readers.get(prefix)
-        if source is None:
-            source = self._readers[prefix] = open_source(self._config.encoder, self._cache_dir, prefix)
-        return [one.ids for one in source.tokenizer(limit).encode(texts)]
+    def _ids(self, texts: Sequence[str], limit: int, prefix: str | None) -> list[list[int]]:
+        """Token ids of texts, each with ``prefix`` before it."""
+        return [one.ids for one in self._tokenizer(prefix, limit).encode(texts)]
 
     def teacher(self, stage: Stage) -> Callable[[Sequence[str]], tuple[Float32, Float32]]:
         """Texts in; mean posterior (as logs) and mean vectors of the stage's teachers out."""
-        networks = [(name, build_network(self.weights([name]), self._source)) for name in stage.teacher]
+        networks = [
+            (prefix_of(self._config, name), build_network(self.weights([name]), self._source)) for name in stage.teacher
+        ]
+        prefixes = {prefix for prefix, _ in networks}
 
         def read(texts: Sequence[str]) -> tuple[Float32, Float32]:
             # cut once for all teachers that read with the same prefix
-            prefixes = {name: prefix_of(self._config, name) for name in stage.teacher}
-            ids = {prefix: self._cut(texts, stage.max_tokens, prefix) for prefix in set(prefixes.values())}
-            found = [predict(network, self._table, ids[prefixes[name]]) for name, network in networks]
+            ids = {prefix: self._ids(texts, stage.max_tokens, prefix) for prefix in prefixes}
+            found = [predict(network, self._table, ids[prefix]) for prefix, network in networks]
             posterior = np.mean([np.exp(logs) for logs, _ in found], axis=0)
             return np.log(np.maximum(posterior, 1e-9)), np.mean([vectors for _, vectors in found], axis=0)
 
@@ -181,7 +180,7 @@ class Run:
 
         teacher = self.teacher(stage) if stage.teacher else None
         examples = build(stage, self._data, self._config.held_out, teacher, stage.hidden_loss > 0)
-        ids = self._ids(examples.texts, stage.max_tokens, stage.name)
+        ids = self._ids(examples.texts, stage.max_tokens, prefix_of(self._config, stage.name))
         self._say(
             f"stage {stage.name}: {len(ids):,} examples, {sum(map(len, ids)):,} tokens, {layer_count(weights)} layers, "
             f"target mix {' / '.join(f'{share:.2f}' for share in examples.targets.mean(0))}"
@@ -203,10 +202,12 @@ class Run:
             for labelled in stage.labelled:
                 require_english(labelled, self._data)
         self._record()
+        done: list[str] = []
         for stage in self._config.stages:
             last = self.stage(stage)
             self._record()
-            finished([one.name for one in self._config.stages[: self._config.stages.index(stage) + 1]])
+            done.append(stage.name)
+            finished(done)
         return last
 
     def _record(self) -> None:
