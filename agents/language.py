@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from agents.dead import dead_letter
@@ -13,6 +14,7 @@ from agents.outbox import Outbox, Outgoing
 from agents.policy import DeadLetterGuard
 from pipeline.detect import Detector
 from pipeline.kafka.deadletter import DeadLetter
+from pipeline.kafka.redelivery import delivery
 from pipeline.kafka.topics import DETECTED
 from pipeline.metrics import LANGUAGE_UNDETERMINED
 from schemas.events import DetectedMention, EventError, encode
@@ -44,7 +46,10 @@ class LanguageStage:
     def _detect(self, message: Incoming) -> Outgoing | DeadLetter:
         origin = message.origin(self._incarnation)
         try:
-            event = self._detector.detect(message.value, origin, message.received_at(datetime.now(UTC)))
+            came = delivery(origin, message.headers)
+            origin, message = came.origin, replace(message, headers=came.headers)
+            received_at = came.received_at or message.received_at(datetime.now(UTC))
+            event = self._detector.detect(message.value, origin, received_at)
             value = encode(event)
         except EventError as error:
             return dead_letter(message, origin, ROLE, error.reason, str(error))
