@@ -1,32 +1,39 @@
-"""Stage 3: scored mentions and dead letters into ClickHouse, idempotently, acknowledged when they are durable there."""
+"""Stage 3: scored mentions and dead letters into ClickHouse, idempotently, acknowledged when they are durable there.
+
+What became of each is written into the ledger in between: after its effect, before its acknowledgement.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
 from agents.backoff import Backoff, Stopping
 from agents.control import Control
 from agents.dead import dead_letter
 from agents.dead import outgoing as dead_outgoing
-from agents.incoming import Incoming
+from agents.incoming import Headers, Incoming
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard
 from pipeline.errors import ClickHouseRefused, ClickHouseUnavailable, MigrationError
 from pipeline.kafka.deadletter import DeadLetter
+from pipeline.kafka.redelivery import via
+from pipeline.ledger import Outcome, intervals
 from pipeline.metrics import RETRIES, SINK_MENTIONS
 from pipeline.store.client import connect
 from pipeline.store.deadletters import DeadLetterStore
+from pipeline.store.ledger import LedgerStore
 from pipeline.store.mentions import MentionStore, WriteOutcome
-from schemas.events import EventError, ScoredEvent, decode
+from schemas.events import EventError, Origin, ScoredEvent, decode
 
 log = logging.getLogger(__name__)
 ROLE = "sink"
 ACCEPTED = ("mention_scored", "deletion_accepted")
 
 Row = TypeVar("Row")
-Outcome = TypeVar("Outcome")
+Written = TypeVar("Written")
 
 TIMEOUT_S: Final = 30.0
 """For one reply of ClickHouse; a server that hangs longer is asked again over a new connection."""
@@ -41,13 +48,13 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, ClickHouseUnavailable | ClickHouseRefused | MigrationError | OSError | EOFError)
 
 
-class Store(Generic[Row, Outcome]):
+class Store(Generic[Row, Written]):
     """Writes rows in a thread of its own, for as long as it takes, and sorts out rows that are refused for good."""
 
     def __init__(
         self,
         url: str,
-        write: Callable[[Any, Sequence[Row]], Outcome],
+        write: Callable[[Any, Sequence[Row]], Written],
         control: Control,
         *,
         connect: Callable[[str], Any] = lambda url: connect(url, timeout_s=TIMEOUT_S),
@@ -60,7 +67,7 @@ class Store(Generic[Row, Outcome]):
         self._client: Any = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="clickhouse")
 
-    async def write(self, rows: Sequence[Row]) -> tuple[list[Outcome], list[tuple[Row, BaseException]]]:
+    async def write(self, rows: Sequence[Row]) -> tuple[list[Written], list[tuple[Row, BaseException]]]:
         """Return when every row is durable or refused for good: outcomes of the parts, and the refused rows.
 
         While ClickHouse is away this waits with backoff, counted; nothing more is read meanwhile. A batch with a row
@@ -89,7 +96,7 @@ class Store(Generic[Row, Outcome]):
         second, second_refused = await self.write(rows[middle:])
         return first + second, first_refused + second_refused
 
-    async def _in_time(self, rows: Sequence[Row]) -> Outcome:
+    async def _in_time(self, rows: Sequence[Row]) -> Written:
         """Write in the thread. Raises Stopping when the worker has to end while ClickHouse keeps it waiting."""
         attempt = asyncio.get_running_loop().run_in_executor(self._thread, self._once, rows)
         while not attempt.done():
@@ -98,7 +105,7 @@ class Store(Generic[Row, Outcome]):
                 raise Stopping
         return attempt.result()
 
-    def _once(self, rows: Sequence[Row]) -> Outcome:
+    def _once(self, rows: Sequence[Row]) -> Written:
         try:
             if self._client is None:
                 self._client = self._connect(self._url)
@@ -111,6 +118,14 @@ class Store(Generic[Row, Outcome]):
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event with the record that brought it."""
+
+    event: ScoredEvent
+    message: Incoming
+
+
 class SinkStage:
     """Topic ``mentions.scored`` into the tables of mentions and their rollups."""
 
@@ -118,13 +133,12 @@ class SinkStage:
         self._incarnation = incarnation
         self._outbox = outbox
         self._guard = guard
-        self._store: Store[ScoredEvent, WriteOutcome] = Store(url, _write_mentions, control)
+        self._store: Store[Arrived, WriteOutcome] = Store(url, _write_mentions, control)
 
     async def handle(self, batch: Sequence[Incoming]) -> None:
         """See :class:`agents.stage.Stage`."""
         dead: list[DeadLetter] = []
-        rows: list[ScoredEvent] = []
-        by_row: dict[int, Incoming] = {}
+        rows: list[Arrived] = []
         for message in batch:
             try:
                 event = cast(ScoredEvent, decode(message.value, ACCEPTED))
@@ -133,14 +147,13 @@ class SinkStage:
                     dead_letter(message, message.origin(self._incarnation), ROLE, error.reason, str(error)),
                 )
                 continue
-            rows.append(event)
-            by_row[id(event)] = message
+            rows.append(Arrived(event, message))
         outcomes, refused = await self._store.write(rows)
         for outcome in outcomes:
             for name in ("stored", "repeat", "conflicting", "edit", "superseded", "deleted"):
                 SINK_MENTIONS.labels(name).inc(getattr(outcome, name))
         for row, refusal in refused:
-            dead.append(dead_letter(by_row[id(row)], row.origin, ROLE, "store_refused", _short(refusal)))
+            dead.append(dead_letter(row.message, row.event.origin, ROLE, "store_refused", _short(refusal)))
         self._guard.observe(len(batch), len(dead), dead[-1].error if dead else "")
         await self._outbox.deliver([dead_outgoing(letter) for letter in dead])
 
@@ -167,12 +180,27 @@ class DeadSinkStage:
             return dead_letter(message, message.origin(self._incarnation), ROLE, "foreign", str(error))
 
 
-def _write_mentions(client: Any, events: Sequence[ScoredEvent]) -> WriteOutcome:  # noqa: ANN401
-    return MentionStore(client).write(events)
+def _write_mentions(client: Any, rows: Sequence[Arrived]) -> WriteOutcome:  # noqa: ANN401
+    outcome = MentionStore(client).write([row.event for row in rows])
+    entries: list[tuple[Origin, Outcome]] = []
+    for row, ended in zip(rows, outcome.ended, strict=True):
+        entries += [(position, ended) for position in _positions(row.event.origin, row.message.headers)]
+    LedgerStore(client).write(intervals(entries))
+    return outcome
 
 
 def _write_dead_letters(client: Any, letters: Sequence[DeadLetter]) -> object:  # noqa: ANN401
-    return DeadLetterStore(client).write(letters)
+    written = DeadLetterStore(client).write(letters)
+    LedgerStore(client).write(
+        intervals((position, "dead") for letter in letters for position in _positions(letter.origin, letter.headers))
+    )
+    return written
+
+
+def _positions(origin: Origin, headers: Headers) -> list[Origin]:
+    """Where it entered, and where it was delivered once more."""
+    again = via(headers)
+    return [origin] if again is None else [origin, again]
 
 
 def _short(error: BaseException) -> str:

@@ -17,13 +17,14 @@ a count is replaced by the one that began last, which has seen everything insert
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from clickhouse_driver import Client
 
+from pipeline.ledger import Outcome
 from pipeline.metrics import ROLLUP_WINDOWS
 from pipeline.store import rows as r
 from pipeline.store.client import clear_errors
@@ -50,6 +51,8 @@ class WriteOutcome:
     """A lower revision than what is known, delivered late: nothing changes."""
     deleted: int = 0
     """A deletion that holds (also before its mention came)."""
+    ended: tuple[Outcome, ...] = field(default=(), compare=False, repr=False)
+    """How each event ended, in their order, for the ledger; one that is delivered again ends as it did before."""
 
     def __add__(self, other: "WriteOutcome") -> "WriteOutcome":
         return WriteOutcome(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -64,6 +67,14 @@ class Location(NamedTuple):
     rank: int
     """Greater is earlier."""
     batch: int
+
+
+class Row(NamedTuple):
+    """What is in ``mentions`` at one place."""
+
+    truth: int
+    origin: tuple[str, str, int, int]
+    """Of what it was written for: incarnation, topic, partition, offset."""
 
 
 class MentionStore:
@@ -128,7 +139,7 @@ class MentionStore:
         self,
         best: dict[r.MentionKey, r.Candidate],
         locations: dict[r.MentionKey, list[Location]],
-        present: dict[tuple[r.MentionKey, int], int],
+        present: dict[tuple[r.MentionKey, int], Row],
     ) -> None:
         mentions: list[tuple[Any, ...]] = []
         judgements: list[tuple[Any, ...]] = []
@@ -136,7 +147,8 @@ class MentionStore:
             winner = _winner(locations[key])
             lost = winner.truth | r.LOST
             for place in {loc.place for loc in locations[key]}:
-                there = present.get((key, place), -1)
+                row = present.get((key, place))
+                there = -1 if row is None else row.truth
                 if place != winner.place:
                     if there < lost:
                         mentions.append(r.tombstone_row(item, place, lost))
@@ -197,8 +209,8 @@ class MentionStore:
         result: list[tuple[Any, ...]] = self._client.execute(sql, {"tenants": tenants}, external_tables=[ids])
         return result
 
-    def _present(self, places: set[tuple[r.MentionKey, int]]) -> dict[tuple[r.MentionKey, int], int]:
-        """(mention, place) -> truth of the row that is in ``mentions`` there."""
+    def _present(self, places: set[tuple[r.MentionKey, int]]) -> dict[tuple[r.MentionKey, int], Row]:
+        """(mention, place) -> the row that is in ``mentions`` there."""
         if not places:
             return {}
         wanted = {
@@ -207,11 +219,14 @@ class MentionStore:
             "data": [{"tenant": k.tenant, "published_at": place, "mention_id": k.mention_id} for k, place in places],
         }
         found = self._client.execute(
-            "SELECT tenant, mention_id, toUnixTimestamp64Milli(published_at), truth FROM mentions FINAL "
-            "WHERE (tenant, published_at, mention_id) IN places",
+            "SELECT tenant, mention_id, toUnixTimestamp64Milli(published_at), truth, incarnation, topic, `partition`, "
+            "`offset` FROM mentions FINAL WHERE (tenant, published_at, mention_id) IN places",
             external_tables=[wanted],
         )
-        return {(r.MentionKey(tenant, UUID(str(ident))), place): truth for tenant, ident, place, truth in found}
+        return {
+            (r.MentionKey(tenant, UUID(str(ident))), place): Row(truth, tuple(origin))
+            for tenant, ident, place, truth, *origin in found
+        }
 
     def _clock_ns(self) -> int:
         # A query of its own: inside an INSERT ... SELECT it might be read after the table's parts were chosen.
@@ -253,27 +268,43 @@ def _winner(locations: Sequence[Location]) -> Location:
 def _classify(
     items: Sequence[r.Candidate],
     locations: dict[r.MentionKey, list[Location]],
-    present: dict[tuple[r.MentionKey, int], int],
+    present: dict[tuple[r.MentionKey, int], Row],
 ) -> WriteOutcome:
     """Count the events in their order, against what was durable before this batch."""
     known: dict[r.MentionKey, tuple[int, int]] = {}
+    origins: set[tuple[str, str, int, int]] = set()
     for key, found in locations.items():
-        durable = [
-            (loc.truth, loc.rank, loc.content) for loc in found if present.get((key, loc.place), -1) >= loc.truth
-        ]
+        durable = []
+        for loc in found:
+            row = present.get((key, loc.place))
+            if row is not None and row.truth >= loc.truth:
+                durable.append((loc.truth, loc.rank, loc.content))
+                origins.add(row.origin)
         if durable:
             truth, _, content = max(durable)
             known[key] = (r.state_of(truth), content)
-    counts = dict.fromkeys((f.name for f in fields(WriteOutcome)), 0)
+    counts = dict.fromkeys(_COUNTED, 0)
+    ended: list[Outcome] = []
     for item in items:
-        before = known.get(item.key)
-        state = r.state_of(item.truth)
-        if before is None or state > before[0]:
-            known[item.key] = (state, item.content)
-            gone = isinstance(item.event, AcceptedDeletion)
-            counts["deleted" if gone else "stored" if before is None else "edit"] += 1
-        elif state < before[0]:
-            counts["superseded"] += 1
-        else:
-            counts["repeat" if item.content == before[1] else "conflicting"] += 1
-    return WriteOutcome(**counts)
+        kind = _kind(item, known.get(item.key))
+        if kind in _CHANGED:
+            known[item.key] = (r.state_of(item.truth), item.content)
+        counts[kind] += 1
+        ended.append("stored" if kind in _CHANGED or r.origin_of(item) in origins else "repeat")
+    return WriteOutcome(**counts, ended=tuple(ended))
+
+
+_CHANGED: Final = frozenset({"stored", "edit", "deleted"})
+_COUNTED: Final = tuple(f.name for f in fields(WriteOutcome) if f.name != "ended")
+
+
+def _kind(item: r.Candidate, before: tuple[int, int] | None) -> str:
+    """What ``item`` is to what was known ``before``: (state, content)."""
+    state = r.state_of(item.truth)
+    if before is None or state > before[0]:
+        if isinstance(item.event, AcceptedDeletion):
+            return "deleted"
+        return "stored" if before is None else "edit"
+    if state < before[0]:
+        return "superseded"
+    return "repeat" if item.content == before[1] else "conflicting"

@@ -72,6 +72,12 @@ def _storable_ms(name: str, moment: datetime) -> int:
     return millis
 
 
+def origin_of(item: Candidate) -> tuple[str, str, int, int]:
+    """Where the event entered, as its row says it: incarnation, topic, partition, offset."""
+    origin = item.event.origin
+    return clean(origin.incarnation), clean(origin.topic), origin.partition, origin.offset
+
+
 def state_of(truth: int) -> int:
     """``truth`` without its rescore generation: correction, revision, deletion."""
     return truth >> 12
@@ -138,7 +144,6 @@ def mention_row(item: Candidate) -> tuple[Any, ...]:
     if isinstance(event, AcceptedDeletion):
         return tombstone_row(item, item.place, item.truth)
     judged = judgement_of(event)
-    origin = event.origin
     return (
         *(event.tenant, item.key.mention_id, clean(event.source), clean(event.id)),
         *(event.revision, item.truth, 0, clean(event.text), int(event.text_hash, 16)),
@@ -153,21 +158,20 @@ def mention_row(item: Candidate) -> tuple[Any, ...]:
         *(clean(judged.model), clean(judged.rule)),
         *(clean(event.author_key), clean(event.author), clean(event.url), event.reach or 0),
         *(clean(event.country), clean(event.lang_hint), clean(event.parent_id)),
-        *(clean(origin.incarnation), clean(origin.topic), origin.partition, origin.offset),
+        *origin_of(item),
     )
 
 
 def tombstone_row(cause: Candidate, place: int, truth: int) -> tuple[Any, ...]:
     """A row that says: at ``place`` this mention is no more. It keeps no word of it, only the origin of the cause."""
     event = cause.event
-    origin = event.origin
     revision = truth >> 13 & MAX_REVISION
     return (
         *(event.tenant, cause.key.mention_id, clean(event.source), "", revision, truth, 1, "", 0),
         *(place, (event.received_at - _EPOCH) // _MILLISECOND, "", 0, ""),
         *([], [], [], [], "neutral", 0, 0, 0, "", ""),
         *("", "", "", 0, "", "", ""),
-        *(clean(origin.incarnation), clean(origin.topic), origin.partition, origin.offset),
+        *origin_of(cause),
     )
 
 

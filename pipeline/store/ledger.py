@@ -1,0 +1,142 @@
+"""The ledger in ClickHouse: where offsets ended, and which did not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickhouse_driver import Client
+
+from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome
+from pipeline.store.client import clear_errors
+
+MOST_GAPS: Final = 10_000
+"""Of one partition in one answer; more of them are one more look."""
+
+_ROWS: Final = (  # the only thing put in is a constant
+    # Clipped to the bounds; the primary key finds where to begin, because no interval is longer than MAX_LENGTH.
+    "SELECT greatest(toInt64(first), %(low)s) AS f, least(toInt64(last), %(high)s - 1) AS l, toInt8(outcome) AS o "  # noqa: S608
+    "FROM ledger WHERE incarnation = %(incarnation)s AND topic = %(topic)s AND `partition` = %(partition)s "
+    f"AND first >= greatest(%(low)s - {MAX_LENGTH}, 0) AND first < %(high)s AND last >= %(low)s"
+)
+_BEFORE: Final = "ORDER BY f, l ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+
+_GAPS: Final = (
+    "SELECT covered + 1, f FROM ("  # noqa: S608 - constants
+    f"SELECT f, max(l) OVER ({_BEFORE}) AS covered, row_number() OVER (ORDER BY f, l) AS n FROM ("
+    f"SELECT f, l FROM ({_ROWS}) UNION ALL SELECT %(low)s - 1, %(low)s - 1 UNION ALL SELECT %(high)s, %(high)s)"
+    ") WHERE n > 1 AND f > covered + 1 ORDER BY f LIMIT %(limit)s"
+)
+_LENGTHS: Final = (
+    "SELECT level, sum(greatest(0, l - greatest(f - 1, covered))) FROM ("  # noqa: S608 - constants
+    f"SELECT level, f, l, if(row_number() OVER (PARTITION BY level ORDER BY f, l) = 1, f - 1, "
+    f"max(l) OVER (PARTITION BY level {_BEFORE})) AS covered FROM ("
+    f"SELECT arrayJoin([1, 2, 3, 4]) AS level, f, l, o FROM ({_ROWS})) WHERE o <= level) GROUP BY level"
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the last look at a partition saw; see the table ``ledger_marks``. ``age_s`` by the server's clock."""
+
+    incarnation: str
+    topic: str
+    partition: int
+    log_begin: int
+    log_end: int
+    watermark: int
+    proven: int
+    missing: int
+    unprovable: int
+    age_s: float = 0.0
+
+
+class LedgerStore:
+    """Reads and writes the ledger through ``client``; raises what :func:`clear_errors` does."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def write(self, found: Iterable[Interval]) -> int:
+        """Add intervals and return how many. The same once more changes nothing."""
+        rows = list(found)
+        if rows:
+            with clear_errors(self._client):
+                self._client.execute(
+                    "INSERT INTO ledger (incarnation, topic, `partition`, first, last, outcome) VALUES", rows
+                )
+        return len(rows)
+
+    def gaps(self, incarnation: str, topic: str, partition: int, low: int, high: int) -> list[Gap]:
+        """Offsets from ``low`` to ``high`` (exclusive) without an entry, the first MOST_GAPS of them in order."""
+        if high <= low:
+            return []
+        rows = self._ask(_GAPS, incarnation, topic, partition, low, high, limit=MOST_GAPS)
+        return [Gap(partition, int(start), int(end)) for start, end in rows]
+
+    def counts(self, incarnation: str, topic: str, partition: int, low: int, high: int) -> dict[Outcome, int]:
+        """How many offsets from ``low`` to ``high`` ended how; one that ended in several ways counts once.
+
+        See :data:`pipeline.ledger.OUTCOMES` for which.
+        """
+        if high <= low:
+            return dict.fromkeys(OUTCOMES, 0)
+        up_to = {level: int(n) for level, n in self._ask(_LENGTHS, incarnation, topic, partition, low, high)}
+        found: dict[Outcome, int] = {}
+        before = 0
+        for level, outcome in enumerate(OUTCOMES, 1):
+            covered = max(before, up_to.get(level, 0))
+            found[outcome], before = covered - before, covered
+        return found
+
+    def reach(self, incarnation: str, topic: str) -> dict[int, int]:
+        """Partition -> offset after the last one that has an entry."""
+        with clear_errors(self._client):
+            rows = self._client.execute(
+                "SELECT `partition`, max(last) + 1 FROM ledger WHERE incarnation = %(i)s AND topic = %(t)s "
+                "GROUP BY `partition`",
+                {"i": incarnation, "t": topic},
+            )
+        return {int(partition): int(end) for partition, end in rows}
+
+    def mark(self, marks: Iterable[Mark]) -> None:
+        """Keep what a look saw."""
+        rows = [
+            (
+                m.incarnation,
+                m.topic,
+                m.partition,
+                m.log_begin,
+                m.log_end,
+                m.watermark,
+                m.proven,
+                m.missing,
+                m.unprovable,
+            )
+            for m in marks
+        ]
+        if rows:
+            with clear_errors(self._client):
+                self._client.execute(
+                    "INSERT INTO ledger_marks (incarnation, topic, `partition`, log_begin, log_end, watermark, proven, "
+                    "missing, unprovable) VALUES",
+                    rows,
+                )
+
+    def marks(self, incarnation: str | None = None) -> list[Mark]:
+        """The last look at each partition, of all incarnations of the broker or of one."""
+        where = "" if incarnation is None else " WHERE incarnation = %(i)s"
+        sql = (
+            "SELECT incarnation, topic, `partition`, log_begin, log_end, watermark, proven, missing, unprovable, "  # noqa: S608
+            "(toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(at)) / 1000 "
+            f"FROM ledger_marks FINAL{where} ORDER BY incarnation, topic, `partition`"
+        )
+        with clear_errors(self._client):
+            return [Mark(*row) for row in self._client.execute(sql, {"i": incarnation or ""})]
+
+    def _ask(
+        self, sql: str, incarnation: str, topic: str, partition: int, low: int, high: int, **more: int
+    ) -> list[tuple[Any, ...]]:
+        parameters = {"incarnation": incarnation, "topic": topic, "partition": partition, "low": low, "high": high}
+        with clear_errors(self._client):
+            rows: list[tuple[Any, ...]] = self._client.execute(sql, {**parameters, **more})
+        return rows

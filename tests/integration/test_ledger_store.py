@@ -1,0 +1,111 @@
+"""The ledger on a real ClickHouse: gaps and counts are exact, whatever overlaps."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from clickhouse_driver import Client
+
+from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome, intervals
+from pipeline.store.client import connect
+from pipeline.store.ledger import LedgerStore, Mark
+from pipeline.store.migrations import migrate
+from schemas.events import Origin
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture
+def client(clickhouse_url: str) -> Iterator[Client]:
+    migrate(clickhouse_url)
+    connection = connect(clickhouse_url)
+    yield connection
+    connection.disconnect()
+
+
+@pytest.fixture
+def store(client: Client) -> LedgerStore:
+    return LedgerStore(client)
+
+
+def at(offset: int, partition: int = 0, incarnation: str = "inc") -> Origin:
+    return Origin(incarnation=incarnation, topic="mentions", partition=partition, offset=offset)
+
+
+def test_an_empty_ledger_is_one_gap(store: LedgerStore) -> None:
+    assert store.gaps("inc", "mentions", 0, 0, 10) == [Gap(0, 0, 10)]
+    assert store.gaps("inc", "mentions", 0, 10, 10) == []
+    assert store.counts("inc", "mentions", 0, 0, 10) == dict.fromkeys(OUTCOMES, 0)
+    assert store.reach("inc", "mentions") == {}
+
+
+def test_gaps_begin_and_end_where_entries_do(store: LedgerStore) -> None:
+    store.write(intervals([(at(n), "stored") for n in (0, 1, 5, 6, 9)]))
+    assert store.gaps("inc", "mentions", 0, 0, 12) == [Gap(0, 2, 5), Gap(0, 7, 9), Gap(0, 10, 12)]
+    assert store.gaps("inc", "mentions", 0, 3, 8) == [Gap(0, 3, 5), Gap(0, 7, 8)]
+    assert store.gaps("inc", "mentions", 0, 0, 1) == []
+    assert store.reach("inc", "mentions") == {0: 10}
+
+
+def test_other_partitions_topics_and_brokers_prove_nothing_here(store: LedgerStore) -> None:
+    store.write(
+        [
+            Interval("inc", "mentions", 1, 0, 9, "stored"),
+            Interval("inc", "mentions.detected", 0, 0, 9, "stored"),
+            Interval("other", "mentions", 0, 0, 9, "stored"),
+        ]
+    )
+    assert store.gaps("inc", "mentions", 0, 0, 10) == [Gap(0, 0, 10)]
+
+
+def test_an_offset_that_ended_in_several_ways_counts_once(store: LedgerStore) -> None:
+    store.write(intervals([(at(n), "repeat") for n in range(10)]))
+    store.write(intervals([(at(n), "stored") for n in range(4)]))
+    store.write(intervals([(at(n), "dead") for n in range(3, 6)]))
+    store.write(intervals([(at(12), "absent")]))
+    assert store.counts("inc", "mentions", 0, 0, 20) == {"stored": 4, "dead": 2, "repeat": 4, "absent": 1}
+    assert store.counts("inc", "mentions", 0, 2, 5) == {"stored": 2, "dead": 1, "repeat": 0, "absent": 0}
+
+
+def test_the_longest_interval_is_seen_from_its_last_offset(store: LedgerStore) -> None:
+    first = 1_000_000
+    store.write([Interval("inc", "mentions", 0, first, first + MAX_LENGTH - 1, "stored")])
+    last = first + MAX_LENGTH - 1
+    assert store.gaps("inc", "mentions", 0, last, last + 2) == [Gap(0, last + 1, last + 2)]
+
+
+def test_the_same_interval_twice_is_one(store: LedgerStore, client: Client) -> None:
+    for _ in range(2):
+        store.write(intervals([(at(n), "stored") for n in range(5)]))
+    assert client.execute("SELECT count() FROM ledger FINAL")[0][0] == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_entries_against_plain_sets(store: LedgerStore, seed: int) -> None:
+    rng = random.Random(seed)
+    ended: dict[int, set[Outcome]] = {}
+    for _ in range(rng.randint(0, 12)):
+        first = rng.randint(0, 60)
+        outcome = rng.choice(OUTCOMES)
+        last = first + rng.randint(0, 9)
+        for n in range(first, last + 1):
+            ended.setdefault(n, set()).add(outcome)
+        store.write([Interval("inc", "mentions", 0, first, last, outcome)])
+    low = rng.randint(0, 30)
+    high = low + rng.randint(0, 50)
+    missing = {n for gap in store.gaps("inc", "mentions", 0, low, high) for n in range(gap.start, gap.end)}
+    assert missing == {n for n in range(low, high) if n not in ended}
+    expected = dict.fromkeys(OUTCOMES, 0)
+    for n in range(low, high):
+        if n in ended:
+            expected[min(ended[n], key=OUTCOMES.index)] += 1
+    assert store.counts("inc", "mentions", 0, low, high) == expected
+
+
+def test_the_last_mark_of_a_partition_is_kept(store: LedgerStore) -> None:
+    store.mark([Mark("inc", "mentions", 0, 0, 10, 8, 8, 0, 0), Mark("old", "mentions", 0, 0, 5, 5, 3, 2, 2)])
+    store.mark([Mark("inc", "mentions", 0, 0, 30, 20, 20, 0, 0)])
+    (mark,) = store.marks("inc")
+    assert (mark.log_end, mark.watermark, mark.proven) == (30, 20, 20)
+    assert mark.age_s >= 0
+    assert [m.incarnation for m in store.marks()] == ["inc", "old"]
