@@ -199,8 +199,7 @@ def _write_dead_letters(client: Any, letters: Sequence[DeadLetter]) -> object:  
 
 def _positions(origin: Origin, headers: Headers) -> list[Origin]:
     """Where it entered, and where it was delivered once more."""
-    again = via(headers)
-    return [origin] if again is None else [origin, again]
+    return [origin, *via(headers)]
 
 
 def _short(error: BaseException) -> str:

@@ -96,6 +96,24 @@ class OffsetReader:
             raise unavailable(self._settings, f"offsets of {group} cannot be read ({kind(error)})") from error
         return {(tp.topic, tp.partition): o.offset for tp, o in found.items() if o.offset >= 0}
 
+    def begins(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return the first offset that is still in the log, of every partition of ``topics``."""
+        return self._beginnings(
+            (topic, number) for topic in topics for number in self._consumer.partitions_for_topic(topic) or ()
+        )
+
+    def at(self, topic: str, moment_ms: int) -> dict[int, int]:
+        """Partition -> first offset whose record is of ``moment_ms`` (since 1970) or later; the end where none is."""
+        try:
+            partitions = [TopicPartition(topic, p) for p in self._consumer.partitions_for_topic(topic) or ()]
+            found = self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
+            ends = self._high_watermarks(partitions)
+        except (KafkaError, OSError) as error:
+            raise unavailable(self._settings, f"offsets cannot be read ({kind(error)})") from error
+        return {
+            tp.partition: ends[topic, tp.partition] if found.get(tp) is None else found[tp].offset for tp in partitions
+        }
+
     def lag(self, roles: Iterable[str] = tuple(GROUPS)) -> list[PartitionLag]:
         """Return the lag of every partition that ``roles`` consume, in flow order."""
         return [lag for role in roles for topic in INPUT_TOPICS[role] for lag in self.lag_of(role, topic)]

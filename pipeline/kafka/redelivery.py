@@ -20,8 +20,9 @@ from schemas.events import EventError, Origin, UtcTime
 HEADER: Final = "babelwatch-redelivery"
 """On a record of the first topic: a :class:`Redelivery` in JSON."""
 VIA: Final = "babelwatch-via"
-"""On records behind it: the position (an Origin in JSON) at which the bytes came again."""
-MAX_BYTES: Final = 2048
+"""On records behind it: the positions (Origins in JSON, the last one first) at which the bytes came again."""
+MAX_BYTES: Final = 8192
+MOST_EARLIER: Final = 16
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -33,10 +34,30 @@ class Redelivery(Struct, frozen=True, kw_only=True):
     reason: str
     received_at: UtcTime | None = None
     """When it was received first; None: when it comes again (a dead letter may have become valid since)."""
+    earlier: tuple[Origin, ...] = ()
+    """Where it came again before this, the last one first: a redelivery may be lost as well."""
 
     def header(self) -> tuple[str, bytes]:
         """The header to send."""
         return HEADER, msgspec.json.encode(self)
+
+    @classmethod
+    def of_record(
+        cls, position: Origin, headers: Iterable[tuple[str, bytes]], reason: str, received_at: datetime | None
+    ) -> "Redelivery":
+        """What to say when the record at ``position`` with these headers is sent again."""
+        try:
+            before = cls.of(headers)
+        except EventError:
+            before = None  # it became a dead letter for that; the header is not carried on
+        if before is None:
+            return cls(origin=position, reason=reason, received_at=received_at)
+        return cls(
+            origin=before.origin,
+            reason=reason,
+            received_at=before.received_at,
+            earlier=(position, *before.earlier)[:MOST_EARLIER],
+        )
 
     @classmethod
     def of(cls, headers: Iterable[tuple[str, bytes]]) -> "Redelivery | None":
@@ -74,7 +95,8 @@ def delivery(position: Origin, headers: Headers) -> Delivery:
         if any(name == VIA for name, _ in headers):
             headers = without(headers)
         return Delivery(position, None, headers)
-    return Delivery(again.origin, again.received_at, (*without(headers), (VIA, msgspec.json.encode(position))))
+    positions = (position, *again.earlier[:MOST_EARLIER])
+    return Delivery(again.origin, again.received_at, (*without(headers), (VIA, msgspec.json.encode(positions))))
 
 
 def without(headers: Iterable[tuple[str, bytes]]) -> Headers:
@@ -82,12 +104,12 @@ def without(headers: Iterable[tuple[str, bytes]]) -> Headers:
     return tuple((name, value) for name, value in headers if name not in {HEADER, VIA})
 
 
-def via(headers: Iterable[tuple[str, bytes]]) -> Origin | None:
-    """The position at which the bytes came again, or None. One that cannot be read counts as none."""
+def via(headers: Iterable[tuple[str, bytes]]) -> list[Origin]:
+    """The positions at which the bytes came again; none for a first delivery, or when they cannot be read."""
     for name, value in headers:
         if name == VIA and len(value) <= MAX_BYTES:
             try:
-                return msgspec.json.decode(value, type=Origin)
+                return msgspec.json.decode(value, type=list[Origin])
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                return None
-    return None
+                return []
+    return []

@@ -28,6 +28,8 @@ TABLES = {
     "rollup_minute",
     "rollup_hour",
     "rescore_pages",
+    "ledger",
+    "ledger_marks",
 }
 
 
