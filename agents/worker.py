@@ -111,6 +111,7 @@ def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str,
 
 
 def _sink(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401
+    from agents.ledger import LedgerThread
     from agents.sink import DeadSinkStage, SinkStage
     from pipeline.store.client import wait_for
     from pipeline.store.migrations import migrate
@@ -118,6 +119,9 @@ def _sink(app: Any, settings: Settings, control: Control, incarnation: str, moni
     url = settings.require_clickhouse()
     wait_for(url, settings.connect_timeout_s)
     migrate(url, cluster=settings.clickhouse_cluster)
+    ledger = LedgerThread(settings, incarnation, lambda: positions(app))
+    ledger.start()
+    control.at_end.append(ledger.stop)
     guard = DeadLetterGuard(control.role, DeadLetterPolicy())
     for topic, stage in (
         (SCORED, SinkStage(url, incarnation, control, Outbox(app, control), guard)),

@@ -105,3 +105,15 @@ class ModelNotTaken(BabelwatchError):
     """A model was chosen, and not every worker serves it."""
 
     exit_code = 11
+
+
+class Unreconciled(BabelwatchError):
+    """Offsets of topic mentions did not end: neither stored, nor a repeat, nor dead."""
+
+    exit_code = 13
+
+
+class NotProven(BabelwatchError):
+    """A stage did not get as far in time, so nothing can be said."""
+
+    exit_code = 14

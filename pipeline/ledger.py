@@ -5,7 +5,7 @@ changed nothing), ``dead`` (a dead letter that is stored), or ``absent`` (Kafka 
 down where each one ended; what has no entry is a gap. Nothing here trusts a counter: a gap is a set of offsets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -67,6 +67,20 @@ def intervals(entries: Iterable[tuple[Origin, Outcome]]) -> list[Interval]:
                 continue
         found.append(Interval(incarnation, topic, partition, offset, offset, outcome))
     return found
+
+
+def ranges(there: Iterable[int], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) of what lies from ``start`` to ``end`` (exclusive) and is not ``there`` (sorted)."""
+    expected = start
+    for offset in there:
+        yield from _pieces(expected, offset)
+        expected = offset + 1
+    yield from _pieces(expected, end)
+
+
+def _pieces(start: int, end: int) -> Iterator[tuple[int, int]]:
+    for first in range(start, end, MAX_LENGTH):
+        yield first, min(first + MAX_LENGTH, end) - 1
 
 
 @dataclass(frozen=True)

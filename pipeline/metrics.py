@@ -57,6 +57,19 @@ SINK_MENTIONS = Counter(
     "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted",
     ["outcome"],
 )
+LEDGER_GAPS = Gauge(
+    "babelwatch_ledger_gap_offsets",
+    "Offsets of mentions that passed all stages without ending, and can be read again from Kafka",
+    ["partition"],
+)
+LEDGER_UNPROVABLE = Gauge(
+    "babelwatch_ledger_unprovable_offsets", "The same, but gone from Kafka before they were read again", ["partition"]
+)
+LEDGER_WATERMARK = Gauge(
+    "babelwatch_ledger_watermark_offset", "Offset of mentions up to which everything was looked at", ["partition"]
+)
+LEDGER_AGE = Gauge("babelwatch_ledger_look_age_seconds", "Time since the last look; only in the sink worker that looks")
+LEDGER_ERRORS = Counter("babelwatch_ledger_errors_total", "Looks at the ledger that failed")
 ROLLUP_WINDOWS = Counter("babelwatch_rollup_windows_total", "Rollup windows recomputed", ["rollup"])
 RESCORED = Counter(
     "babelwatch_rescored_total",

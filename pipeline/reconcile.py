@@ -11,8 +11,10 @@ from typing import Final
 
 from pipeline.kafka.barrier import Barrier
 from pipeline.kafka.offsets import OffsetReader
+from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.topics import MENTIONS
 from pipeline.ledger import OUTCOMES, Bounds, Outcome, Proof, prove
+from pipeline.repair import settle
 from pipeline.store.ledger import LedgerStore, Mark
 
 POLL_S: Final = 0.2
@@ -24,6 +26,8 @@ class Reconciliation:
 
     incarnation: str
     proofs: tuple[Proof, ...]
+    begins: Mapping[int, int]
+    """Partition -> first offset that the ledger answers for."""
     waits_for: str = ""
     """Not empty when a stage did not get as far in time: then there are no proofs."""
 
@@ -53,6 +57,7 @@ class Reconciliation:
                 self.incarnation,
                 MENTIONS,
                 proof.partition,
+                self.begins.get(proof.partition, 0),
                 proof.bounds.log_begin,
                 proof.bounds.log_end,
                 proof.bounds.high,
@@ -66,27 +71,46 @@ class Reconciliation:
 
 def reconcile(
     reader: OffsetReader,
+    records: RangeReader,
     store: LedgerStore,
     incarnation: str,
     *,
     since: Mapping[int, int] | None = None,
+    whole: bool = False,
     timeout_s: float,
-    count: bool = True,
     waiting: Callable[[str], object] = lambda _: None,
 ) -> Reconciliation:
     """Look once, waiting ``timeout_s`` at most until the stages have got as far as the first one is now.
 
-    ``since``: partition -> first offset to look at (without it, all). ``waiting`` is told what is waited for. Raises
-    BrokerUnavailable, ClickHouseUnavailable, ClickHouseRefused.
+    ``since``: partition -> first offset to look at; without it, all that the ledger answers for. ``whole``: the first
+    stage has to read to the end of the log, too. ``waiting`` is told what is waited for.
+
+    Raises BrokerUnavailable, ClickHouseUnavailable, ClickHouseRefused.
     """
-    barrier = Barrier(reader)
+    barrier = Barrier(reader, whole=whole)
     deadline = time.monotonic() + timeout_s
     while not barrier.passed():
         if time.monotonic() > deadline:
-            return Reconciliation(incarnation, (), barrier.waits_for)
+            return Reconciliation(incarnation, (), {}, barrier.waits_for)
         waiting(barrier.waits_for)
         time.sleep(POLL_S)
-    return look(reader, store, incarnation, barrier, since or {}, count=count)
+    begins = ledger_begins(store, incarnation, barrier)
+    low = {partition: max(begin, (since or {}).get(partition, 0)) for partition, begin in begins.items()}
+    found = look(reader, store, incarnation, barrier, begins, low, count=True)
+    if found.gaps and settle(records, store, incarnation, found.proofs):
+        return look(reader, store, incarnation, barrier, begins, low, count=True)
+    return found
+
+
+def ledger_begins(store: LedgerStore, incarnation: str, barrier: Barrier) -> dict[int, int]:
+    """Partition -> first offset that the ledger answers for; ``barrier`` is passed.
+
+    That is 0, unless mentions of this broker were stored by a build that kept no ledger: then it begins here.
+    """
+    marked = {mark.partition: mark.begin for mark in store.marks(incarnation) if mark.topic == MENTIONS}
+    if not marked and store.is_younger(incarnation):
+        return {partition: barrier.watermark.get(partition, 0) for partition in barrier.log_end}
+    return {partition: marked.get(partition, 0) for partition in barrier.log_end}
 
 
 def look(
@@ -94,19 +118,22 @@ def look(
     store: LedgerStore,
     incarnation: str,
     barrier: Barrier,
-    since: Mapping[int, int],
+    begins: Mapping[int, int],
+    low: Mapping[int, int],
     *,
-    count: bool = True,
+    count: bool,
 ) -> Reconciliation:
-    """What the ledger says, once ``barrier`` is passed. ``count`` also counts how offsets ended (reads all of them)."""
-    begins = reader.begins([MENTIONS])
+    """What the ledger says from ``low`` on, once ``barrier`` is passed.
+
+    ``count`` also counts how offsets ended, which reads all of their entries.
+    """
+    log_begins = reader.begins([MENTIONS])
     proofs = []
     for partition, log_end in sorted(barrier.log_end.items()):
-        log_begin = begins.get((MENTIONS, partition), 0)
-        low = since.get(partition, 0)
-        high = max(low, barrier.watermark.get(partition, low))
-        bounds = Bounds(low, high, log_begin, max(log_end, high))
-        gaps = store.gaps(incarnation, MENTIONS, partition, low, high)
-        counts = store.counts(incarnation, MENTIONS, partition, low, high) if count else {}
+        start = low.get(partition, 0)
+        high = max(start, barrier.watermark.get(partition, start))
+        bounds = Bounds(start, high, log_begins.get((MENTIONS, partition), 0), max(log_end, high))
+        gaps = store.gaps(incarnation, MENTIONS, partition, start, high)
+        counts = store.counts(incarnation, MENTIONS, partition, start, high) if count else {}
         proofs.append(prove(partition, bounds, gaps, counts))
-    return Reconciliation(incarnation, tuple(proofs))
+    return Reconciliation(incarnation, tuple(proofs), begins)

@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "score": ("pipeline.cli.score", "Judge lines of text or JSONL, without Kafka or ClickHouse"),
     "ingest": ("pipeline.cli.ingest", "Send a file of mentions (JSONL, CSV, gzip) into the pipeline"),
     "dead": ("pipeline.cli.dead", "Dead letters: list them, show one"),
+    "reconcile": ("pipeline.cli.reconcile", "Prove that everything that was sent has ended; repair gaps"),
     "brands": ("pipeline.cli.brands", "Check a brands file, try it on a text"),
     "status": ("pipeline.cli.status", "Services, topics, lag, rows, dead letters, model"),
     "doctor": ("pipeline.cli.doctor", "Check connections, versions, disk and clocks; says what to do"),

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.kafka.offsets import OffsetReader
 from pipeline.kafka.topics import DEAD, DETECTED, GROUPS, MENTIONS, SCORED
 
+_FIRST: Final = "language"
 _STEPS: Final = (("sentiment", DETECTED), ("sink", SCORED), ("sink", DEAD))
 """In this order: when a stage has committed its input, its dead letters are in their topic as well."""
 
@@ -24,35 +25,39 @@ class Barrier:
     Raises BrokerUnavailable from every method.
     """
 
-    def __init__(self, reader: OffsetReader) -> None:
+    def __init__(self, reader: OffsetReader, *, whole: bool = False) -> None:
+        """``whole``: the watermark is the end of the log as it is now, and the first stage is waited for as well."""
         self._reader = reader
         self.log_end = _by_partition(reader.ends([MENTIONS]), MENTIONS)
         """Partition -> next offset to be written."""
-        self.watermark = _by_partition(reader.committed(GROUPS["language"], [MENTIONS]), MENTIONS)
+        self._steps = ((_FIRST, MENTIONS), *_STEPS) if whole else _STEPS
+        self.watermark = (
+            self.log_end if whole else _by_partition(reader.committed(GROUPS[_FIRST], [MENTIONS]), MENTIONS)
+        )
         """Partition -> offset; those of which nothing was committed are left out."""
         self._step = 0
-        self._target: Offsets = reader.ends([_STEPS[0][1]])
+        self._target: Offsets = reader.ends([self._steps[0][1]])
         self._behind = 0
 
     def passed(self) -> bool:
         """Look once. True when everything below the watermark has gone through the last stage."""
-        while self._step < len(_STEPS):
-            role, topic = _STEPS[self._step]
+        while self._step < len(self._steps):
+            role, topic = self._steps[self._step]
             committed = self._reader.committed(GROUPS[role], [topic])
             self._behind = sum(max(0, end - committed.get(key, 0)) for key, end in self._target.items())
             if self._behind:
                 return False
             self._step += 1
-            if self._step < len(_STEPS):
-                self._target = self._reader.ends([_STEPS[self._step][1]])
+            if self._step < len(self._steps):
+                self._target = self._reader.ends([self._steps[self._step][1]])
         return True
 
     @property
     def waits_for(self) -> str:
         """What is not through, in words; empty when all is."""
-        if self._step == len(_STEPS):
+        if self._step == len(self._steps):
             return ""
-        role, topic = _STEPS[self._step]
+        role, topic = self._steps[self._step]
         return f"{role} has {self._behind:,} messages of {topic} before it"
 
 

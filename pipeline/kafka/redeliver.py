@@ -1,11 +1,10 @@
 """Sends records of a topic once more: the same bytes, to the same partition, saying where they entered first."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from pipeline.kafka.admin import kind
@@ -20,7 +19,7 @@ MOST_PENDING: Final = 500
 
 
 class Redeliverer:
-    """Reads ranges of offsets and sends them again. Close it, or use ``with``; one thread at a time."""
+    """Sends records again that :class:`pipeline.kafka.ranges.RangeReader` has read. Close it, or use ``with``."""
 
     def __init__(self, settings: Settings, incarnation: str, reason: str, timeout_s: float = 30.0) -> None:
         """``reason``: see :class:`Redelivery`. Raises BrokerUnavailable when no broker answers in ``timeout_s``."""
@@ -29,21 +28,9 @@ class Redeliverer:
         self._reason = reason
         self._timeout_s = timeout_s
         self._pending: list[Any] = []
-        self._consumer: Any = None
-        self._producer: Any = None
         options = client_options(settings) | {"bootstrap_timeout_ms": int(timeout_s * 1000)}
         try:
-            self._consumer = KafkaConsumer(
-                **options,
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                fetch_max_wait_ms=50,
-                request_timeout_ms=int(timeout_s * 1000),
-                max_partition_fetch_bytes=MAX_DEAD_BYTES,
-                allow_auto_create_topics=False,
-            )
-            self._producer = KafkaProducer(
+            self._producer: Any = KafkaProducer(
                 **options,
                 acks="all",
                 # The embedded broker has no InitProducerId.
@@ -56,40 +43,10 @@ class Redeliverer:
                 allow_auto_create_topics=False,
             )
         except (KafkaError, OSError) as error:
-            self.close()
             raise unavailable(settings, f"no answer within {timeout_s:.0f} s ({kind(error)})") from error
 
-    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
-        """Yield the records with offsets from ``start`` to ``end`` (exclusive) that exist, in order.
-
-        Offsets may be absent for good reasons: retention, compaction, a transaction's marker. Raises BrokerUnavailable
-        when the broker does not answer.
-        """
-        tp = TopicPartition(topic, partition)
-        self._consumer.assign([tp])
-        self._consumer.seek(tp, start)
-        heard = time.monotonic()
-        try:
-            while self._consumer.position(tp) < end:
-                records = self._consumer.poll(timeout_ms=200).get(tp, [])
-                for record in records:
-                    if record.offset >= end:
-                        return
-                    yield record
-                high = self._consumer.highwater(tp)
-                if records:
-                    heard = time.monotonic()
-                elif high is not None and self._consumer.position(tp) >= high:
-                    return
-                elif time.monotonic() - heard > self._timeout_s:
-                    raise unavailable(
-                        self._settings, f"{topic}/{partition} was not read within {self._timeout_s:.0f} s"
-                    )
-        except KafkaError as error:
-            raise unavailable(self._settings, f"{topic}/{partition} cannot be read ({kind(error)})") from error
-
     def send(self, record: Any) -> None:  # noqa: ANN401 - a kafka-python record, untyped
-        """Send a record of :meth:`read` again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
+        """Send a record again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
         headers = list(record.headers or ())
         if record.topic == MENTIONS:
             headers = self._marked(record, headers)
@@ -115,11 +72,8 @@ class Redeliverer:
             raise unavailable(self._settings, f"records were not confirmed ({kind(error)})") from error
 
     def close(self) -> None:
-        """Close the connections."""
-        if self._consumer is not None:
-            self._consumer.close(autocommit=False)
-        if self._producer is not None:
-            self._producer.close(timeout=2)
+        """Close the connection."""
+        self._producer.close(timeout=2)
 
     def __enter__(self) -> Self:
         return self

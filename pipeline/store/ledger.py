@@ -34,6 +34,13 @@ _LENGTHS: Final = (
 )
 
 
+_MARK: Final = (
+    *("incarnation", "topic", "partition", "begin", "log_begin", "log_end", "watermark", "proven", "missing"),
+    "unprovable",
+)
+_MARK_COLUMNS: Final = ", ".join(f"`{name}`" for name in _MARK)
+
+
 @dataclass(frozen=True)
 class Mark:
     """What the last look at a partition saw; see the table ``ledger_marks``. ``age_s`` by the server's clock."""
@@ -41,6 +48,7 @@ class Mark:
     incarnation: str
     topic: str
     partition: int
+    begin: int
     log_begin: int
     log_end: int
     watermark: int
@@ -98,35 +106,28 @@ class LedgerStore:
             )
         return {int(partition): int(end) for partition, end in rows}
 
+    def is_younger(self, incarnation: str) -> bool:
+        """True when mentions of this broker are stored and none has an entry: an older build has stored them."""
+        with clear_errors(self._client):
+            ((entries, mentions),) = self._client.execute(
+                "SELECT (SELECT count() FROM (SELECT 1 FROM ledger WHERE incarnation = %(i)s LIMIT 1)), "
+                "(SELECT count() FROM (SELECT 1 FROM mentions WHERE incarnation = %(i)s LIMIT 1))",
+                {"i": incarnation},
+            )
+        return not entries and bool(mentions)
+
     def mark(self, marks: Iterable[Mark]) -> None:
         """Keep what a look saw."""
-        rows = [
-            (
-                m.incarnation,
-                m.topic,
-                m.partition,
-                m.log_begin,
-                m.log_end,
-                m.watermark,
-                m.proven,
-                m.missing,
-                m.unprovable,
-            )
-            for m in marks
-        ]
+        rows = [tuple(getattr(m, name) for name in _MARK) for m in marks]
         if rows:
             with clear_errors(self._client):
-                self._client.execute(
-                    "INSERT INTO ledger_marks (incarnation, topic, `partition`, log_begin, log_end, watermark, proven, "
-                    "missing, unprovable) VALUES",
-                    rows,
-                )
+                self._client.execute(f"INSERT INTO ledger_marks ({_MARK_COLUMNS}) VALUES", rows)
 
     def marks(self, incarnation: str | None = None) -> list[Mark]:
         """The last look at each partition, of all incarnations of the broker or of one."""
         where = "" if incarnation is None else " WHERE incarnation = %(i)s"
         sql = (
-            "SELECT incarnation, topic, `partition`, log_begin, log_end, watermark, proven, missing, unprovable, "  # noqa: S608
+            f"SELECT {_MARK_COLUMNS}, "  # noqa: S608 - constants
             "(toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(at)) / 1000 "
             f"FROM ledger_marks FINAL{where} ORDER BY incarnation, topic, `partition`"
         )

@@ -17,13 +17,15 @@ SETTINGS index_granularity = 1024, {{dedup_window}} = 1000;
 
 {{distributed ledger by cityHash64(incarnation, topic, `partition`)}};
 
--- What the last look at each partition saw: offsets of Kafka (`log_begin`, `log_end`, each the next offset), up to where
--- every offset should have ended (`watermark`), up to where all have (`proven`), how many below the watermark have not
--- (`missing`, of these `unprovable` are gone from Kafka). It outlives an embedded broker, and tells what it took along.
+-- What the last look at each partition saw: the first offset that the ledger answers for (`begin`; above 0 where a build
+-- without a ledger was at work before), Kafka's log (`log_begin`, and `log_end`, the next offset), up to where every
+-- offset should have ended (`watermark`), up to where all have (`proven`), how many below the watermark have not
+-- (`missing`; of these `unprovable` are gone from Kafka). It outlives an embedded broker, and tells what it took along.
 CREATE TABLE IF NOT EXISTS {{table ledger_marks}} {{on_cluster}} (
   incarnation LowCardinality(String),
   topic LowCardinality(String),
   `partition` UInt32,
+  begin UInt64,
   log_begin UInt64,
   log_end UInt64,
   watermark UInt64,

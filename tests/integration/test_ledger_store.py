@@ -103,8 +103,8 @@ def test_random_entries_against_plain_sets(store: LedgerStore, seed: int) -> Non
 
 
 def test_the_last_mark_of_a_partition_is_kept(store: LedgerStore) -> None:
-    store.mark([Mark("inc", "mentions", 0, 0, 10, 8, 8, 0, 0), Mark("old", "mentions", 0, 0, 5, 5, 3, 2, 2)])
-    store.mark([Mark("inc", "mentions", 0, 0, 30, 20, 20, 0, 0)])
+    store.mark([Mark("inc", "mentions", 0, 0, 0, 10, 8, 8, 0, 0), Mark("old", "mentions", 0, 0, 0, 5, 5, 3, 2, 2)])
+    store.mark([Mark("inc", "mentions", 0, 0, 0, 30, 20, 20, 0, 0)])
     (mark,) = store.marks("inc")
     assert (mark.log_end, mark.watermark, mark.proven) == (30, 20, 20)
     assert mark.age_s >= 0

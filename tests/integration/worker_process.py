@@ -43,12 +43,15 @@ class WorkerProcess:
         folder: Path,
         web_port: int = 0,
         environment: dict[str, str] | None = None,
+        first: str = "",
     ) -> None:
-        """``environment``: variables that are set although they may say what the default says."""
+        """``environment``: variables that are set although they may say what the default says. ``first``: Python that
+        the worker runs before it starts, to have a fault."""
         self.role = role
         self._folder = folder
         self._environment = environment_of(settings) | (environment or {})
         self._web_port = web_port
+        self._first = first
         self.process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"{role}.log"
         self._out = folder / f"{role}.out"
@@ -58,7 +61,7 @@ class WorkerProcess:
         with self._log.open("ab") as log, self._out.open("wb") as out:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", "from pipeline.cli.main import main; main()"),
+                    *(sys.executable, "-c", f"{self._first}\nfrom pipeline.cli.main import main; main()"),
                     *("worker", self.role, "--web-port", str(self._web_port)),
                 ],
                 stdout=out,
