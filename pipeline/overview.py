@@ -13,6 +13,7 @@ import psutil
 
 from pipeline.embedded.files import Run
 from pipeline.errors import BabelwatchError
+from pipeline.ledger_state import ledger_problems, ledger_state
 from pipeline.settings import Settings
 
 ANSWER_S: Final = 5.0
@@ -24,14 +25,15 @@ _TOLD: Final = ("healthy", "problems", "warnings", "member", "model", "rule", "m
 def overview(settings: Settings) -> Part:
     """Return everything as JSON-ready values; ``settings`` after :func:`pipeline.local.discover`.
 
-    Keys: ``running, services, topics, lag, rows, dead_letters, model, workers, problems``. Holds no secret.
+    Keys: ``running, services, topics, lag, rows, dead_letters, ledger, model, workers, problems``. Holds no secret.
     """
     run = Run.read(settings.data_dir)
     workers = _workers(run)
     kafka = _asked(lambda: _kafka(settings))
-    clickhouse = _asked(lambda: _clickhouse(settings))
+    clickhouse = _asked(lambda: _clickhouse(settings, kafka.get("incarnation")))
     topics, lag = kafka.pop("topics", []), kafka.pop("lag", [])
     rows, dead = clickhouse.pop("rows", {}), clickhouse.pop("dead_letters", {})
+    ledger = clickhouse.pop("ledger", {})
     kafka["address"] = settings.kafka_brokers
     kafka["embedded"] = run is not None and run.kafka_embedded and settings.kafka_brokers == run.kafka_brokers
     services = {"kafka": kafka, "clickhouse": clickhouse}
@@ -52,9 +54,10 @@ def overview(settings: Settings) -> Part:
         "lag": lag,
         "rows": rows,
         "dead_letters": dead,
+        "ledger": ledger,
         "model": _asked(lambda: _model(settings, workers)),
         "workers": workers,
-        "problems": _problems(services, workers, rows),
+        "problems": _problems(services, workers, rows) + ledger_problems(ledger),
     }
 
 
@@ -102,9 +105,10 @@ def _kafka(settings: Settings) -> Part:
     return {"topics": topics, "lag": lag, "incarnation": read_incarnation(quick)}
 
 
-def _clickhouse(settings: Settings) -> Part:
+def _clickhouse(settings: Settings, incarnation: str | None) -> Part:
     from pipeline.store.client import Address, clear_errors, connect, server_version
     from pipeline.store.deadletters import DeadLetterStore
+    from pipeline.store.ledger import LedgerStore
     from pipeline.store.rescore import uncounted_pages
 
     url = settings.require_clickhouse()
@@ -132,6 +136,7 @@ def _clickhouse(settings: Settings) -> Part:
             "tables": [{"table": name, "rows": rows, "bytes": size} for name, rows, size in tables],
         }
         found["rows"]["uncounted_pages"] = uncounted_pages(client)
+        found["ledger"] = ledger_state(LedgerStore(client), incarnation)
         found["dead_letters"] = {
             "count": store.count(),
             "by_reason": [

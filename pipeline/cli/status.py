@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.ledger_state import ledger_warnings
 from pipeline.local import discover
 from pipeline.settings import load_settings
 from pipeline.terminal import printable
@@ -56,6 +57,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
             f"{r['stage']}/{escape(printable(r['reason'], 60))} {r['count']:,}" for r in dead["by_reason"][:8]
         )
         console.print(f"dead letters: {dead['count']:,}" + (f" ({reasons}); `babelwatch dead list`" if reasons else ""))
+        _ledger(found["ledger"], console)
     model = found["model"]
     if model["up"]:
         console.print(f"model: {escape(model['name'])}, rule {escape(model['rule'])}")
@@ -66,6 +68,18 @@ def _show(found: dict[str, Any], console: Console) -> None:
             console.print(f"[yellow]worker {worker['role']}:[/] {escape(printable(warning))}")
     for problem in found["problems"]:
         console.print(f"[red]problem:[/] {escape(printable(problem))}")
+
+
+def _ledger(ledger: dict[str, Any], console: Console) -> None:
+    partitions = ledger["partitions"]
+    if partitions:
+        proven = sum(p["proven"] - p["begin"] for p in partitions)
+        console.print(
+            f"ledger: {proven:,} messages are proven to have ended, {ledger['gap_offsets']:,} are missing "
+            f"(looked at {ledger['age_s']:.0f} s ago)"
+        )
+    for warning in ledger_warnings(ledger):
+        console.print(f"[yellow]ledger:[/] {escape(printable(warning))}")
 
 
 def _services(services: dict[str, Any]) -> Table:

@@ -7,6 +7,7 @@ import pytest
 from clickhouse_driver import Client
 
 from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome, intervals
+from pipeline.ledger_state import ledger_problems, ledger_state, ledger_warnings
 from pipeline.store.client import connect
 from pipeline.store.ledger import LedgerStore, Mark
 from pipeline.store.migrations import migrate
@@ -80,26 +81,29 @@ def test_the_same_interval_twice_is_one(store: LedgerStore, client: Client) -> N
     assert client.execute("SELECT count() FROM ledger FINAL")[0][0] == 1
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_random_entries_against_plain_sets(store: LedgerStore, seed: int) -> None:
-    rng = random.Random(seed)
-    ended: dict[int, set[Outcome]] = {}
-    for _ in range(rng.randint(0, 12)):
-        first = rng.randint(0, 60)
-        outcome = rng.choice(OUTCOMES)
-        last = first + rng.randint(0, 9)
-        for n in range(first, last + 1):
-            ended.setdefault(n, set()).add(outcome)
-        store.write([Interval("inc", "mentions", 0, first, last, outcome)])
-    low = rng.randint(0, 30)
-    high = low + rng.randint(0, 50)
-    missing = {n for gap in store.gaps("inc", "mentions", 0, low, high) for n in range(gap.start, gap.end)}
-    assert missing == {n for n in range(low, high) if n not in ended}
-    expected = dict.fromkeys(OUTCOMES, 0)
-    for n in range(low, high):
-        if n in ended:
-            expected[min(ended[n], key=OUTCOMES.index)] += 1
-    assert store.counts("inc", "mentions", 0, low, high) == expected
+def test_random_entries_against_plain_sets(store: LedgerStore) -> None:
+    rng = random.Random(20261127)
+    for case in range(40):
+        broker = f"inc{case}"
+        ended: dict[int, set[Outcome]] = {}
+        entries = []
+        for _ in range(rng.randint(0, 12)):
+            first = rng.randint(0, 60)
+            outcome = rng.choice(OUTCOMES)
+            last = first + rng.randint(0, 9)
+            for n in range(first, last + 1):
+                ended.setdefault(n, set()).add(outcome)
+            entries.append(Interval(broker, "mentions", 0, first, last, outcome))
+        store.write(entries)
+        low = rng.randint(0, 30)
+        high = low + rng.randint(0, 50)
+        missing = {n for gap in store.gaps(broker, "mentions", 0, low, high) for n in range(gap.start, gap.end)}
+        assert missing == {n for n in range(low, high) if n not in ended}, (case, entries)
+        expected = dict.fromkeys(OUTCOMES, 0)
+        for n in range(low, high):
+            if n in ended:
+                expected[min(ended[n], key=OUTCOMES.index)] += 1
+        assert store.counts(broker, "mentions", 0, low, high) == expected, (case, entries)
 
 
 def test_the_last_mark_of_a_partition_is_kept(store: LedgerStore) -> None:
@@ -109,3 +113,30 @@ def test_the_last_mark_of_a_partition_is_kept(store: LedgerStore) -> None:
     assert (mark.log_end, mark.watermark, mark.proven) == (30, 20, 20)
     assert mark.age_s >= 0
     assert [m.incarnation for m in store.marks()] == ["inc", "old"]
+
+
+def test_what_an_earlier_broker_took_along_is_told(store: LedgerStore) -> None:
+    store.write(intervals([(at(n, incarnation="old"), "stored") for n in range(7)]))
+    store.mark([Mark("old", "mentions", 0, 0, 0, 10, 7, 7, 0, 0)])
+    store.write(intervals([(at(n, incarnation="new"), "stored") for n in range(4)]))
+    store.mark([Mark("new", "mentions", 0, 0, 0, 5, 4, 4, 0, 0)])
+    state = ledger_state(store, "new")
+    assert state["broker_before"]["incarnation"] == "old"
+    assert state["broker_before"]["lost"] == 3
+    assert ledger_problems(state) == []
+    (warning,) = ledger_warnings(state)
+    assert "took 3 messages along" in warning
+    # nothing can be said of "before" while nobody knows which broker this is
+    assert ledger_state(store, None)["broker_before"] is None
+
+
+def test_a_gap_and_a_look_that_is_missing_are_problems(store: LedgerStore) -> None:
+    store.mark([Mark("inc", "mentions", 2, 0, 0, 50, 40, 30, 6, 4)])
+    state = ledger_state(store, "inc")
+    (problem,) = ledger_problems(state)
+    assert "2 offsets of mentions" in problem
+    assert "2: from 30" in problem
+    assert any("4 offsets" in text for text in ledger_warnings(state))
+    (stale,) = ledger_problems({**state, "gap_offsets": 0, "age_s": 500.0})
+    assert "500 s" in stale
+    assert ledger_problems({}) == ledger_warnings({}) == []
