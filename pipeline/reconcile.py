@@ -76,18 +76,18 @@ def reconcile(
     incarnation: str,
     *,
     since: Mapping[int, int] | None = None,
-    whole: bool = False,
+    at_least: Mapping[int, int] | None = None,
     timeout_s: float,
     waiting: Callable[[str], object] = lambda _: None,
 ) -> Reconciliation:
     """Look once, waiting ``timeout_s`` at most until the stages have got as far as the first one is now.
 
-    ``since``: partition -> first offset to look at; without it, all that the ledger answers for. ``whole``: the first
-    stage has to read to the end of the log, too. ``waiting`` is told what is waited for.
+    ``since``: partition -> first offset to look at; without it, all that the ledger answers for. ``at_least``:
+    partition -> offset that the first stage has to reach before. ``waiting`` is told what is waited for.
 
     Raises BrokerUnavailable, ClickHouseUnavailable, ClickHouseRefused.
     """
-    barrier = Barrier(reader, whole=whole)
+    barrier = Barrier(reader, at_least)
     deadline = time.monotonic() + timeout_s
     while not barrier.passed():
         if time.monotonic() > deadline:

@@ -83,11 +83,11 @@ def _run(
         incarnation = read_incarnation(quick)
         first = None if moment is None else reader.at(MENTIONS, int(moment.timestamp() * 1000))
 
-        def look(*, whole: bool = False) -> "Reconciliation":
+        def look(at_least: dict[int, int] | None = None) -> "Reconciliation":
             return reconcile(
                 *(reader, records, store, incarnation),
                 since=first,
-                whole=whole,
+                at_least=at_least,
                 timeout_s=timeout_s,
                 waiting=status.update,
             )
@@ -98,7 +98,7 @@ def _run(
                 mended = repair(
                     records, redeliverer, found.proofs, lambda n: status.update(f"sent again: {n:,} of {found.gaps:,}")
                 )
-            found = look(whole=True)
+            found = look(redeliverer.sent_to)
         if found.proofs and first is None:
             store.mark(found.marks())
     if mended is not None:

@@ -25,18 +25,16 @@ class Barrier:
     Raises BrokerUnavailable from every method.
     """
 
-    def __init__(self, reader: OffsetReader, *, whole: bool = False) -> None:
-        """``whole``: the watermark is the end of the log as it is now, and the first stage is waited for as well."""
+    def __init__(self, reader: OffsetReader, at_least: Mapping[int, int] | None = None) -> None:
+        """``at_least``: partition -> offset that the watermark has to reach first; the first stage is waited for."""
         self._reader = reader
         self.log_end = _by_partition(reader.ends([MENTIONS]), MENTIONS)
         """Partition -> next offset to be written."""
-        self._steps = ((_FIRST, MENTIONS), *_STEPS) if whole else _STEPS
-        self.watermark = (
-            self.log_end if whole else _by_partition(reader.committed(GROUPS[_FIRST], [MENTIONS]), MENTIONS)
-        )
+        self.watermark: dict[int, int] = {}
         """Partition -> offset; those of which nothing was committed are left out."""
+        self._steps = ((_FIRST, MENTIONS), *_STEPS)
         self._step = 0
-        self._target: Offsets = reader.ends([self._steps[0][1]])
+        self._target: Offsets = {(MENTIONS, partition): offset for partition, offset in (at_least or {}).items()}
         self._behind = 0
 
     def passed(self) -> bool:
@@ -47,6 +45,8 @@ class Barrier:
             self._behind = sum(max(0, end - committed.get(key, 0)) for key, end in self._target.items())
             if self._behind:
                 return False
+            if self._step == 0:
+                self.watermark = _by_partition(committed, MENTIONS)
             self._step += 1
             if self._step < len(self._steps):
                 self._target = self._reader.ends([self._steps[self._step][1]])

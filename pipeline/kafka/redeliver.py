@@ -28,6 +28,8 @@ class Redeliverer:
         self._reason = reason
         self._timeout_s = timeout_s
         self._pending: list[Any] = []
+        self.sent_to: dict[int, int] = {}
+        """Partition -> next offset after the last record that was sent and confirmed."""
         options = client_options(settings) | {"bootstrap_timeout_ms": int(timeout_s * 1000)}
         try:
             self._producer: Any = KafkaProducer(
@@ -67,7 +69,8 @@ class Redeliverer:
         pending, self._pending = self._pending, []
         try:
             for future in pending:
-                future.get(timeout=max(0.1, deadline - time.monotonic()))
+                done = future.get(timeout=max(0.1, deadline - time.monotonic()))
+                self.sent_to[done.partition] = max(done.offset + 1, self.sent_to.get(done.partition, 0))
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"records were not confirmed ({kind(error)})") from error
 
