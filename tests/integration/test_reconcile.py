@@ -226,8 +226,7 @@ def test_the_watch_tells_a_gap_once_and_its_end(
 @pytest.mark.apache
 def test_a_transactions_markers_are_no_gap(run: Callable[[str], Pipeline], kafka_apache: str) -> None:
     pipeline = run(kafka_apache)
-    settings = pipeline.settings
-    producer = KafkaProducer(**client_options(settings), acks="all", transactional_id=f"t{os.getpid()}")
+    producer = KafkaProducer(**client_options(pipeline.settings), acks="all", transactional_id=f"t{os.getpid()}")
     producer.init_transactions()
     for n in range(6):
         producer.begin_transaction()
@@ -236,10 +235,12 @@ def test_a_transactions_markers_are_no_gap(run: Callable[[str], Pipeline], kafka
         producer.commit_transaction()
     producer.close()
     pipeline.send(mention(1))
-    with OffsetReader(settings) as reader, RangeReader(settings) as records:
+    with OffsetReader(pipeline.settings) as reader, RangeReader(pipeline.settings) as records:
         # eleven offsets: six records and the markers between them; the last marker is never committed
         ends = {0: 11}
-        found = reconcile(reader, records, pipeline.store, pipeline.incarnation, at_least=ends, timeout_s=60)
+        found = reconcile(
+            reader, records, pipeline.store, pipeline.incarnation, at_least=ends, timeout_s=60
+        )  # fmt: skip
     assert found.complete, found
     assert found.counts()["absent"] >= 5
     wait_until("all are stored", lambda: pipeline.stored() == 7, 60)
