@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, cast
 
 from pipeline.settings import Settings
+from pipeline.source_fields import Keeper
 from schemas import ids
 from schemas.events import (
     AcceptedDeletion,
@@ -31,6 +32,7 @@ from schemas.events import (
     Mention,
     MentionDeleted,
     Origin,
+    SourceEvent,
     decode,
 )
 
@@ -78,7 +80,8 @@ class Detector:
 
     ``brands`` is asked anew for each message, so that a reloaded brands file holds from the next mention on.
     ``author_secret`` keys the hash that replaces author names; without it ``author_key`` stays empty, because an
-    unkeyed hash of a public name is the name (anybody can hash all names).
+    unkeyed hash of a public name is the name (anybody can hash all names). ``source_fields`` keeps fields that are not
+    known here; without it they are left out.
     """
 
     def __init__(
@@ -89,22 +92,30 @@ class Detector:
         limits: Limits | None = None,
         author_secret: bytes | None = None,
         keep_author_names: bool = False,
+        source_fields: Keeper | None = None,
     ) -> None:
         self._languages = languages
         self._brands = brands
         self._limits = limits or Limits()
         self._secret = author_secret
         self._keep_names = keep_author_names
+        self._source_fields = source_fields
 
     def detect(self, raw: bytes, origin: Origin, received_at: datetime) -> DetectedEvent:
         """Return the event in ``raw``, which entered at ``origin`` at ``received_at`` (aware).
 
         The same arguments give the same event, whoever calls and whenever. Raises EventError.
         """
-        event = decode(raw, ACCEPTED)
+        event = cast(SourceEvent, decode(raw, ACCEPTED))
         if isinstance(event, MentionDeleted):
-            return self._deletion(event, origin, ids.utc_millis(received_at))
-        return self._mention(cast(Mention, event), origin, ids.utc_millis(received_at))
+            deletion = self._deletion(event, origin, ids.utc_millis(received_at))
+            if self._source_fields is not None:
+                self._source_fields.of(event, raw)  # counts what is dropped
+            return deletion
+        mention = self._mention(event, origin, ids.utc_millis(received_at))
+        if self._source_fields is not None:
+            mention.source_fields = self._source_fields.of(event, raw)
+        return mention
 
     def _mention(self, event: Mention, origin: Origin, received_at: datetime) -> DetectedMention:
         _check_strings(event, Mention.__struct_fields__)

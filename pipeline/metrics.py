@@ -30,6 +30,11 @@ HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered late
 MONITOR_ERRORS = Counter("babelwatch_monitor_errors_total", "Looks at the worker's own state that failed", ["role"])
 LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts whose language is `und`")
 LANGUAGE_HINTS = Counter("babelwatch_language_hints_total", "Hints of sources: agreed, overruled, invalid", ["outcome"])
+SOURCE_FIELDS = Counter(
+    "babelwatch_source_fields_total",
+    "Fields of sources that this build does not know: kept (for a newer stage), or dropped (out of bounds)",
+    ["outcome"],
+)
 BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])
 SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the cache of repeated texts", ["outcome"])
 SENTIMENT_TRUNCATED = Counter(

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Older mentions are dead letters on live topics (history is loaded by backfill)."""
     max_future_s: float = Field(900.0, ge=0)
     """How far a source's clock may be ahead of ours."""
+    source_fields_bytes: int = Field(4096, ge=0, le=65_536)
+    """Fields of a mention that this build does not know travel on, up to so many bytes; 0 keeps none."""
     keep_author_names: bool = False
     author_key: SecretStr | None = None
     """Key of the hash that replaces author names; the same on all workers. `up` makes one in the data folder."""
