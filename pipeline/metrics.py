@@ -63,6 +63,10 @@ SINK_MENTIONS = Counter(
     ["outcome"],
 )
 ROLLUP_WINDOWS = Counter("babelwatch_rollup_windows_total", "Rollup windows recomputed", ["rollup"])
+CLOCK_BEHIND = Gauge(
+    "babelwatch_clickhouse_clock_behind_seconds",
+    "How far ClickHouse's clock is behind the newest count in rollup_recent: more than 0 after it was set back",
+)
 RESCORED = Counter(
     "babelwatch_rescored_total",
     "Stored mentions judged anew: inferred, by_rule (from stored log-probabilities), no_log_probabilities (left)",
