@@ -73,6 +73,11 @@ RESCORED = Counter(
     ["outcome"],
 )
 INGEST = Counter("babelwatch_ingest_total", "Mentions offered at an entrance", ["entrance", "outcome"])
+PACE_SECONDS = Counter(
+    "babelwatch_pace_seconds_total",
+    "Time that backfill or replay held back: for its rate, for live messages, for a broker out of sight (unknown)",
+    ["why"],
+)
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
 WATCH_ERRORS = Counter("babelwatch_supervisor_errors_total", "Looks of `up` at its processes that failed")
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])
