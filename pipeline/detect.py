@@ -74,6 +74,24 @@ class Limits:
             settings.max_text_chars, timedelta(days=settings.max_age_days), timedelta(seconds=settings.max_future_s)
         )
 
+    def check(self, name: str, moment: datetime, received_at: datetime) -> datetime:
+        """``moment`` in UTC and milliseconds; ``name`` is its field. Raises EventError when it is out of bounds."""
+        # Subtracting aware datetimes never overflows, where `astimezone` does for offsets in years 1 and 9999.
+        ahead = moment - received_at
+        if ahead > self.max_future:
+            raise EventError(
+                "in_the_future",
+                f"{name} {moment.isoformat()} is more than {self.max_future.total_seconds():.0f} s after it was "
+                f"received at {received_at.isoformat()}: check the source's clock, or BABELWATCH_MAX_FUTURE_S",
+            )
+        if -ahead > self.max_age:
+            raise EventError(
+                "too_old",
+                f"{name} {moment.isoformat()} is more than {self.max_age.days} days before it was received: older "
+                "history needs a greater BABELWATCH_MAX_AGE_DAYS, on the language workers too",
+            )
+        return ids.utc_millis(moment)
+
 
 class Detector:
     """Validates a message and finds out what it is about.
@@ -127,7 +145,7 @@ class Detector:
             )
         if all(unicodedata.category(c) in _INVISIBLE for c in event.text):
             raise EventError("blank_text", "text has nothing that can be seen")
-        published_at = self._bounded("published_at", event.published_at, received_at)
+        published_at = self._limits.check("published_at", event.published_at, received_at)
         language = self._languages.detect(event.text, event.lang_hint)
         return DetectedMention(
             mention_id=ids.mention_id(event.tenant, event.source, event.id, event.author, published_at, event.text),
@@ -158,28 +176,10 @@ class Detector:
             tenant=event.tenant,
             source=event.source,
             revision=event.revision,
-            deleted_at=self._bounded("deleted_at", event.deleted_at, received_at),
+            deleted_at=self._limits.check("deleted_at", event.deleted_at, received_at),
             received_at=received_at,
             origin=origin,
         )
-
-    def _bounded(self, name: str, moment: datetime, received_at: datetime) -> datetime:
-        """``moment`` in UTC and milliseconds, or EventError when it is outside the bounds."""
-        # Subtracting aware datetimes never overflows, where `astimezone` does for offsets in years 1 and 9999.
-        ahead = moment - received_at
-        if ahead > self._limits.max_future:
-            raise EventError(
-                "in_the_future",
-                f"{name} {moment.isoformat()} is more than {self._limits.max_future.total_seconds():.0f} s after it "
-                f"was received at {received_at.isoformat()}: check the source's clock, or BABELWATCH_MAX_FUTURE_S",
-            )
-        if -ahead > self._limits.max_age:
-            raise EventError(
-                "too_old",
-                f"{name} {moment.isoformat()} is more than {self._limits.max_age.days} days before it was received: "
-                "live topics take recent mentions only (BABELWATCH_MAX_AGE_DAYS)",
-            )
-        return ids.utc_millis(moment)
 
 
 def _check_strings(event: object, fields: tuple[str, ...]) -> None:
