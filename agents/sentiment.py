@@ -20,22 +20,20 @@ from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.topics import SCORED
 from pipeline.sentiment.class_mix import MixTracker
 from pipeline.sentiment.model import SentimentModel
+from schemas.carry import rewritten
 from schemas.events import (
     AcceptedDeletion,
     DetectedEvent,
     DetectedMention,
     EventError,
     Judgement,
-    ScoredMention,
     decode,
-    encode,
     scored_version,
 )
 
 log = logging.getLogger(__name__)
 ROLE = "sentiment"
 ACCEPTED = ("mention_detected", "deletion_accepted")
-_CARRIED = tuple(name for name in DetectedMention.__struct_fields__ if name not in {"type", "version"})
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,7 @@ class SentimentStage:
                     error = f"{type(judgement).__name__}: {judgement}"
                     results.append(dead_letter(message, event.origin, ROLE, "model_failed", error))
                 else:
-                    carried = {name: getattr(event, name) for name in _CARRIED}
-                    scored = ScoredMention(**carried, version=scored_version([judgement]), judgements=[judgement])
-                    results.append(self._forward(message, event, encode(scored)))
+                    results.append(self._forward(message, event, _scored(message.value, judgement)))
         return results
 
     def judge(
@@ -187,3 +183,9 @@ class SentimentStage:
             message.headers,
             instead=lambda why: dead_outgoing(dead_letter(message, event.origin, ROLE, "too_large", why)),
         )
+
+
+def _scored(detected: bytes, judgement: Judgement) -> bytes:
+    """The scored mention of a detected one: what this build does not know of it stays in it."""
+    added = {"type": "mention_scored", "version": scored_version([judgement]), "judgements": [judgement]}
+    return rewritten(detected, added)

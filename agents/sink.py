@@ -14,7 +14,7 @@ from agents.backoff import Backoff, Stopping
 from agents.control import Control
 from agents.dead import dead_letter
 from agents.dead import outgoing as dead_outgoing
-from agents.incoming import Headers, Incoming
+from agents.incoming import Incoming
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard
 from pipeline.errors import ClickHouseRefused, ClickHouseUnavailable, MigrationError
@@ -181,10 +181,11 @@ class DeadSinkStage:
 
 
 def _write_mentions(client: Any, rows: Sequence[Arrived]) -> WriteOutcome:  # noqa: ANN401
-    outcome = MentionStore(client).write([row.event for row in rows])
+    came = [via(row.message.headers) for row in rows]
+    outcome = MentionStore(client).write([row.event for row in rows], [one.generation for one in came])
     entries: list[tuple[Origin, Outcome]] = []
-    for row, ended in zip(rows, outcome.ended, strict=True):
-        entries += [(position, ended) for position in _positions(row.event.origin, row.message.headers)]
+    for row, again, ended in zip(rows, came, outcome.ended, strict=True):
+        entries += [(position, ended) for position in (row.event.origin, *again.positions)]
     LedgerStore(client).write(intervals(entries))
     return outcome
 
@@ -192,14 +193,11 @@ def _write_mentions(client: Any, rows: Sequence[Arrived]) -> WriteOutcome:  # no
 def _write_dead_letters(client: Any, letters: Sequence[DeadLetter]) -> object:  # noqa: ANN401
     written = DeadLetterStore(client).write(letters)
     LedgerStore(client).write(
-        intervals((position, "dead") for letter in letters for position in _positions(letter.origin, letter.headers))
+        intervals(
+            (position, "dead") for letter in letters for position in (letter.origin, *via(letter.headers).positions)
+        )
     )
     return written
-
-
-def _positions(origin: Origin, headers: Headers) -> list[Origin]:
-    """Where it entered, and where it was delivered once more."""
-    return [origin, *via(headers)]
 
 
 def _short(error: BaseException) -> str:

@@ -59,6 +59,7 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
     from pipeline.brands import BrandsWatcher
     from pipeline.detect import Detector, Limits
     from pipeline.language import LanguageDetector
+    from pipeline.source_fields import Bounds, Keeper
 
     secret = settings.author_key.get_secret_value().encode() if settings.author_key else None
     if secret is None:
@@ -70,6 +71,7 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
         limits=Limits.of(settings),
         author_secret=secret,
         keep_author_names=settings.keep_author_names,
+        source_fields=Keeper(Bounds(settings.source_fields_bytes)),
     )
     guard = DeadLetterGuard(control.role, DeadLetterPolicy())
     stage = LanguageStage(detector, incarnation, Outbox(app, control), guard)

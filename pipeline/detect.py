@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, cast
 
 from pipeline.settings import Settings
+from pipeline.source_fields import Keeper
 from schemas import ids
 from schemas.events import (
     AcceptedDeletion,
@@ -31,6 +32,7 @@ from schemas.events import (
     Mention,
     MentionDeleted,
     Origin,
+    SourceEvent,
     decode,
 )
 
@@ -72,13 +74,32 @@ class Limits:
             settings.max_text_chars, timedelta(days=settings.max_age_days), timedelta(seconds=settings.max_future_s)
         )
 
+    def check(self, name: str, moment: datetime, received_at: datetime) -> datetime:
+        """``moment`` in UTC and milliseconds; ``name`` is its field. Raises EventError when it is out of bounds."""
+        # Subtracting aware datetimes never overflows, where `astimezone` does for offsets in years 1 and 9999.
+        ahead = moment - received_at
+        if ahead > self.max_future:
+            raise EventError(
+                "in_the_future",
+                f"{name} {moment.isoformat()} is more than {self.max_future.total_seconds():.0f} s after it was "
+                f"received at {received_at.isoformat()}: check the source's clock, or BABELWATCH_MAX_FUTURE_S",
+            )
+        if -ahead > self.max_age:
+            raise EventError(
+                "too_old",
+                f"{name} {moment.isoformat()} is more than {self.max_age.days} days before it was received: older "
+                "history needs a greater BABELWATCH_MAX_AGE_DAYS, on the language workers too",
+            )
+        return ids.utc_millis(moment)
+
 
 class Detector:
     """Validates a message and finds out what it is about.
 
     ``brands`` is asked anew for each message, so that a reloaded brands file holds from the next mention on.
     ``author_secret`` keys the hash that replaces author names; without it ``author_key`` stays empty, because an
-    unkeyed hash of a public name is the name (anybody can hash all names).
+    unkeyed hash of a public name is the name (anybody can hash all names). ``source_fields`` keeps fields that are not
+    known here; without it they are left out.
     """
 
     def __init__(
@@ -89,22 +110,30 @@ class Detector:
         limits: Limits | None = None,
         author_secret: bytes | None = None,
         keep_author_names: bool = False,
+        source_fields: Keeper | None = None,
     ) -> None:
         self._languages = languages
         self._brands = brands
         self._limits = limits or Limits()
         self._secret = author_secret
         self._keep_names = keep_author_names
+        self._source_fields = source_fields
 
     def detect(self, raw: bytes, origin: Origin, received_at: datetime) -> DetectedEvent:
         """Return the event in ``raw``, which entered at ``origin`` at ``received_at`` (aware).
 
         The same arguments give the same event, whoever calls and whenever. Raises EventError.
         """
-        event = decode(raw, ACCEPTED)
+        event = cast(SourceEvent, decode(raw, ACCEPTED))
         if isinstance(event, MentionDeleted):
-            return self._deletion(event, origin, ids.utc_millis(received_at))
-        return self._mention(cast(Mention, event), origin, ids.utc_millis(received_at))
+            deletion = self._deletion(event, origin, ids.utc_millis(received_at))
+            if self._source_fields is not None:
+                self._source_fields.of(event, raw)  # counts what is dropped
+            return deletion
+        mention = self._mention(event, origin, ids.utc_millis(received_at))
+        if self._source_fields is not None:
+            mention.source_fields = self._source_fields.of(event, raw)
+        return mention
 
     def _mention(self, event: Mention, origin: Origin, received_at: datetime) -> DetectedMention:
         _check_strings(event, Mention.__struct_fields__)
@@ -116,7 +145,7 @@ class Detector:
             )
         if all(unicodedata.category(c) in _INVISIBLE for c in event.text):
             raise EventError("blank_text", "text has nothing that can be seen")
-        published_at = self._bounded("published_at", event.published_at, received_at)
+        published_at = self._limits.check("published_at", event.published_at, received_at)
         language = self._languages.detect(event.text, event.lang_hint)
         return DetectedMention(
             mention_id=ids.mention_id(event.tenant, event.source, event.id, event.author, published_at, event.text),
@@ -147,28 +176,10 @@ class Detector:
             tenant=event.tenant,
             source=event.source,
             revision=event.revision,
-            deleted_at=self._bounded("deleted_at", event.deleted_at, received_at),
+            deleted_at=self._limits.check("deleted_at", event.deleted_at, received_at),
             received_at=received_at,
             origin=origin,
         )
-
-    def _bounded(self, name: str, moment: datetime, received_at: datetime) -> datetime:
-        """``moment`` in UTC and milliseconds, or EventError when it is outside the bounds."""
-        # Subtracting aware datetimes never overflows, where `astimezone` does for offsets in years 1 and 9999.
-        ahead = moment - received_at
-        if ahead > self._limits.max_future:
-            raise EventError(
-                "in_the_future",
-                f"{name} {moment.isoformat()} is more than {self._limits.max_future.total_seconds():.0f} s after it "
-                f"was received at {received_at.isoformat()}: check the source's clock, or BABELWATCH_MAX_FUTURE_S",
-            )
-        if -ahead > self._limits.max_age:
-            raise EventError(
-                "too_old",
-                f"{name} {moment.isoformat()} is more than {self._limits.max_age.days} days before it was received: "
-                "live topics take recent mentions only (BABELWATCH_MAX_AGE_DAYS)",
-            )
-        return ids.utc_millis(moment)
 
 
 def _check_strings(event: object, fields: tuple[str, ...]) -> None:

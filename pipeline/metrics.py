@@ -30,6 +30,11 @@ HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered late
 MONITOR_ERRORS = Counter("babelwatch_monitor_errors_total", "Looks at the worker's own state that failed", ["role"])
 LANGUAGE_UNDETERMINED = Counter("babelwatch_language_undetermined_total", "Texts whose language is `und`")
 LANGUAGE_HINTS = Counter("babelwatch_language_hints_total", "Hints of sources: agreed, overruled, invalid", ["outcome"])
+SOURCE_FIELDS = Counter(
+    "babelwatch_source_fields_total",
+    "Fields of sources that this build does not know: kept (for a newer stage), or dropped (out of bounds)",
+    ["outcome"],
+)
 BRANDS_RELOADS = Counter("babelwatch_brands_reloads_total", "Reloads of the brands file", ["outcome"])
 SENTIMENT_CACHE = Counter("babelwatch_sentiment_cache_total", "Look-ups in the cache of repeated texts", ["outcome"])
 SENTIMENT_TRUNCATED = Counter(
@@ -71,12 +76,21 @@ LEDGER_WATERMARK = Gauge(
 LEDGER_AGE = Gauge("babelwatch_ledger_look_age_seconds", "Time since the last look; only in the sink worker that looks")
 LEDGER_ERRORS = Counter("babelwatch_ledger_errors_total", "Looks at the ledger that failed")
 ROLLUP_WINDOWS = Counter("babelwatch_rollup_windows_total", "Rollup windows recomputed", ["rollup"])
+CLOCK_BEHIND = Gauge(
+    "babelwatch_clickhouse_clock_behind_seconds",
+    "How far ClickHouse's clock is behind the newest count in rollup_recent: more than 0 after it was set back",
+)
 RESCORED = Counter(
     "babelwatch_rescored_total",
     "Stored mentions judged anew: inferred, by_rule (from stored log-probabilities), no_log_probabilities (left)",
     ["outcome"],
 )
 INGEST = Counter("babelwatch_ingest_total", "Mentions offered at an entrance", ["entrance", "outcome"])
+PACE_SECONDS = Counter(
+    "babelwatch_pace_seconds_total",
+    "Time that backfill or replay held back: for its rate, for live messages, for a broker out of sight (unknown)",
+    ["why"],
+)
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
 WATCH_ERRORS = Counter("babelwatch_supervisor_errors_total", "Looks of `up` at its processes that failed")
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])

@@ -45,9 +45,11 @@ class Settings(BaseSettings):
     # --- what is accepted
     max_text_chars: int = Field(20_000, ge=1)
     max_age_days: float = Field(3650.0, gt=0)
-    """Older mentions are dead letters on live topics (history is loaded by backfill)."""
+    """Older mentions are dead letters, and `backfill` refuses them beforehand."""
     max_future_s: float = Field(900.0, ge=0)
     """How far a source's clock may be ahead of ours."""
+    source_fields_bytes: int = Field(4096, ge=0, le=65_536)
+    """Fields of a mention that this build does not know travel on, up to so many bytes; 0 keeps none."""
     keep_author_names: bool = False
     author_key: SecretStr | None = None
     """Key of the hash that replaces author names; the same on all workers. `up` makes one in the data folder."""

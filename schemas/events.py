@@ -148,6 +148,12 @@ class DetectedMention(Struct, kw_only=True):
     country: str | None = None
     lang_hint: str | None = None
     parent_id: str | None = None
+    source_fields: (
+        Annotated[
+            dict[str, msgspec.Raw], Meta(description="what the source said beyond the fields known here; untrusted")
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class ScoredMention(DetectedMention, kw_only=True):

@@ -73,7 +73,7 @@ def command(
     sent twice count once, as long as the source stays the same.
     """
     settings = load_settings()
-    dialect = Dialect(parse_map(mapping), _delimiter(delimiter), check_encoding(encoding), _zone(zone))
+    dialect = Dialect(parse_map(mapping), delimiter_of(delimiter), check_encoding(encoding), zone_of(zone))
     stdin = file == "-"
     with ExitStack() as stack:
         if stdin:
@@ -89,7 +89,7 @@ def command(
         plan = Plan(
             name=file,
             format="csv" if kind == "csv" or (format_ == "auto" and dialect.columns) else "jsonl",
-            source=source or _default_source(file),
+            source=source or default_source(file),
             dialect=dialect,
             state=(state or Path(file + SUFFIX)) if keep else None,
             rejects=rejects or (Path(file + ".rejects.jsonl") if keep else None),
@@ -194,7 +194,7 @@ def _progress(plan: Plan, on_disk: BinaryIO) -> Iterator[Callable[[], None]]:
         yield on_row
 
 
-def _default_source(file: str) -> str:
+def default_source(file: str) -> str:
     """The file's name without folders and endings; it is part of every id, so renaming a file makes new mentions."""
     if file == "-":
         return "stdin"
@@ -202,14 +202,16 @@ def _default_source(file: str) -> str:
     return re.sub(r"\W+", "-", stem)[:64].strip("-") or "file"
 
 
-def _delimiter(text: str | None) -> str | None:
+def delimiter_of(text: str | None) -> str | None:
+    """``--delimiter`` as one character. Raises InputError."""
     char = MULTI_CHAR.get(text or "", text)
     if char is not None and (len(char) != 1 or char in '"\r\n'):
         raise InputError(f"--delimiter {text!r}: one character, or 'tab'")
     return char
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """``--timezone``. Raises InputError for a name that is not known."""
     if name is None:
         return None
     try:

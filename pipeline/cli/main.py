@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dashboard": ("pipeline.cli.dashboard", "Run the dashboard and the HTTP API alone"),
     "score": ("pipeline.cli.score", "Judge lines of text or JSONL, without Kafka or ClickHouse"),
     "ingest": ("pipeline.cli.ingest", "Send a file of mentions (JSONL, CSV, gzip) into the pipeline"),
+    "backfill": ("pipeline.cli.backfill", "Send history with old dates, below live traffic"),
     "dead": ("pipeline.cli.dead", "Dead letters: list them, show one"),
     "reconcile": ("pipeline.cli.reconcile", "Prove that everything that was sent has ended; repair gaps"),
     "brands": ("pipeline.cli.brands", "Check a brands file, try it on a text"),

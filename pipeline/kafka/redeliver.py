@@ -9,7 +9,7 @@ from kafka.errors import KafkaError
 
 from pipeline.kafka.admin import kind
 from pipeline.kafka.client import client_options, unavailable
-from pipeline.kafka.redelivery import Redelivery, without
+from pipeline.kafka.redelivery import Redelivery, Via, via, without
 from pipeline.kafka.topics import MAX_DEAD_BYTES, MENTIONS
 from pipeline.settings import Settings
 from schemas.events import Origin
@@ -21,11 +21,17 @@ MOST_PENDING: Final = 500
 class Redeliverer:
     """Sends records again that :class:`pipeline.kafka.ranges.RangeReader` has read. Close it, or use ``with``."""
 
-    def __init__(self, settings: Settings, incarnation: str, reason: str, timeout_s: float = 30.0) -> None:
-        """``reason``: see :class:`Redelivery`. Raises BrokerUnavailable when no broker answers in ``timeout_s``."""
+    def __init__(
+        self, settings: Settings, incarnation: str, reason: str, *, generation: int = 0, timeout_s: float = 30.0
+    ) -> None:
+        """``reason`` and ``generation``: see :class:`Redelivery`.
+
+        Raises BrokerUnavailable when no broker answers in ``timeout_s``.
+        """
         self._settings = settings
         self._incarnation = incarnation
         self._reason = reason
+        self._generation = generation
         self._timeout_s = timeout_s
         self._pending: list[Any] = []
         self.sent_to: dict[int, int] = {}
@@ -49,9 +55,7 @@ class Redeliverer:
 
     def send(self, record: Any) -> None:  # noqa: ANN401 - a kafka-python record, untyped
         """Send a record again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
-        headers = list(record.headers or ())
-        if record.topic == MENTIONS:
-            headers = self._marked(record, headers)
+        headers = self._marked(record, list(record.headers or ()))
         try:
             self._pending.append(
                 self._producer.send(
@@ -85,10 +89,13 @@ class Redeliverer:
         self.close()
 
     def _marked(self, record: Any, headers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:  # noqa: ANN401
-        """Headers that say where the record entered first."""
+        """Headers that say where the record entered first; behind the first topic the event itself says it."""
+        if record.topic != MENTIONS:
+            before = via(headers)
+            return [*without(headers), Via(positions=before.positions, generation=self._generation).header()]
         here = Origin(
             incarnation=self._incarnation, topic=record.topic, partition=record.partition, offset=record.offset
         )
         received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp > 0 else None
-        again = Redelivery.of_record(here, headers, self._reason, received_at)
+        again = Redelivery.of_record(here, headers, self._reason, received_at).replace_stored(self._generation)
         return [*without(headers), again.header()]

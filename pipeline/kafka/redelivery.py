@@ -10,19 +10,21 @@ Whoever may write to the topic may set these headers; that is the right to send 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from schemas.events import EventError, Origin, UtcTime
 
 HEADER: Final = "babelwatch-redelivery"
 """On a record of the first topic: a :class:`Redelivery` in JSON."""
 VIA: Final = "babelwatch-via"
-"""On records behind it: the positions (Origins in JSON, the last one first) at which the bytes came again."""
+"""On records behind it: a :class:`Via` in JSON."""
 MAX_BYTES: Final = 8192
 MOST_EARLIER: Final = 16
+MAX_GENERATION: Final = 0xFFE
+"""One less than schemas.ids.MAX_GENERATION, which marks a place that a mention has left."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -36,6 +38,12 @@ class Redelivery(Struct, frozen=True, kw_only=True):
     """When it was received first; None: when it comes again (a dead letter may have become valid since)."""
     earlier: tuple[Origin, ...] = ()
     """Where it came again before this, the last one first: a redelivery may be lost as well."""
+    generation: Annotated[int, Meta(ge=0, le=MAX_GENERATION)] = 0
+    """Of what is judged anew: it takes the place of what is stored with a lesser one at the same revision."""
+
+    def replace_stored(self, generation: int) -> "Redelivery":
+        """The same, so that what comes of it takes the place of what is stored."""
+        return msgspec.structs.replace(self, generation=generation)
 
     def header(self) -> tuple[str, bytes]:
         """The header to send."""
@@ -75,6 +83,18 @@ class Redelivery(Struct, frozen=True, kw_only=True):
             ) from None
 
 
+class Via(Struct, frozen=True, kw_only=True):
+    """What the stages behind the first one hand on of a redelivery."""
+
+    positions: tuple[Origin, ...] = ()
+    """Where the bytes came again, the last one first."""
+    generation: Annotated[int, Meta(ge=0, le=MAX_GENERATION)] = 0
+
+    def header(self) -> tuple[str, bytes]:
+        """The header to send."""
+        return VIA, msgspec.json.encode(self)
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One delivery of a record: where it entered first, where it is now, and what is handed on."""
@@ -95,8 +115,8 @@ def delivery(position: Origin, headers: Headers) -> Delivery:
         if any(name == VIA for name, _ in headers):
             headers = without(headers)
         return Delivery(position, None, headers)
-    positions = (position, *again.earlier[:MOST_EARLIER])
-    return Delivery(again.origin, again.received_at, (*without(headers), (VIA, msgspec.json.encode(positions))))
+    handed_on = Via(positions=(position, *again.earlier[:MOST_EARLIER]), generation=again.generation)
+    return Delivery(again.origin, again.received_at, (*without(headers), handed_on.header()))
 
 
 def without(headers: Iterable[tuple[str, bytes]]) -> Headers:
@@ -104,12 +124,12 @@ def without(headers: Iterable[tuple[str, bytes]]) -> Headers:
     return tuple((name, value) for name, value in headers if name not in {HEADER, VIA})
 
 
-def via(headers: Iterable[tuple[str, bytes]]) -> list[Origin]:
-    """The positions at which the bytes came again; none for a first delivery, or when they cannot be read."""
+def via(headers: Iterable[tuple[str, bytes]]) -> Via:
+    """What was handed on; nothing for a first delivery, or when it cannot be read."""
     for name, value in headers:
         if name == VIA and len(value) <= MAX_BYTES:
             try:
-                return msgspec.json.decode(value, type=list[Origin])
+                return msgspec.json.decode(value, type=Via)
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                return []
-    return []
+                break
+    return Via()

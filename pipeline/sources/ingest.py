@@ -57,6 +57,8 @@ class Plan:
     restart: bool = False
     incarnation: str = ""
     """Of the broker that the messages go to."""
+    entrance: str = "ingest"
+    """Which command sends, for the metrics."""
 
     def options(self) -> str:
         """Digest of what decides the meaning (and thereby the id) of a line."""
@@ -97,7 +99,7 @@ def lock(file: BinaryIO, name: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InputError(f"{name}: another `babelwatch ingest` is at work on this file") from None
+        raise InputError(f"{name}: another `babelwatch ingest` or `backfill` is at work on this file") from None
     except OSError:
         # a file system without locks; the checkpoint then is the user's to guard
         return
@@ -111,6 +113,11 @@ class Ingest:
         self.summary = Summary()
         self._head = b""
         self._state = Checkpoint()
+
+    @property
+    def rows_done(self) -> int:
+        """Rows sent, rejected or blank, earlier runs included; the last ones are perhaps not confirmed yet."""
+        return self._state.accepted + self._state.rejected + self._state.blank
 
     def run(
         self,
@@ -131,7 +138,7 @@ class Ingest:
         lines = read_lines(self._stream, limit=MAX_MESSAGE_BYTES, start=self._state.position, number=self._state.line)
         committed = time.monotonic()
         try:
-            rows = table.rows(lines) if table else _json_rows(lines)
+            rows = table.rows(lines) if table else json_rows(lines)
             for count in itertools.count(1):
                 with waiting():
                     row = next(rows, None)
@@ -161,15 +168,7 @@ class Ingest:
         if resumable:
             self._head = self._stream.read(HEAD_BYTES)
             self._stream.seek(0)
-        header: Line | None = None
-        table: Table | None = None
-        if self._plan.format == "csv":
-            header = next(read_lines(self._stream, limit=MAX_MESSAGE_BYTES), None)
-            if header is None:
-                raise InputError(f"{self._plan.name} is empty: a CSV begins with a line of column names")
-            if header.too_long:
-                raise InputError(f"{self._plan.name}: line 1 is too long for a line of column names")
-            table = Table(header, self._plan.dialect)
+        header, table = read_header(self._plan, self._stream)
         earlier = self._earlier() if resumable else None
         if earlier is not None:
             self._state = earlier
@@ -216,7 +215,7 @@ class Ingest:
                 self._offer(row.event)
                 self._state.accepted += 1
             except EventError as error:
-                INGEST.labels("ingest", "rejected").inc()
+                INGEST.labels(self._plan.entrance, "rejected").inc()
                 rejects.add(row.first_line, row.last.number, error, row.raw)
                 self._state.rejected += 1
         self._state.advance(row.last)
@@ -230,7 +229,7 @@ class Ingest:
                 self._outlet.send(accepted.value, key=accepted.key)
             except MessageTooLarge as error:
                 raise EventError("too_large", str(error)) from None
-            INGEST.labels("ingest", "accepted").inc()
+            INGEST.labels(self._plan.entrance, "accepted").inc()
 
     def _commit(self, rejects: Rejects, timeout_s: float | None = None) -> None:
         """Wait until everything taken is confirmed, then write the checkpoint: never the other way round."""
@@ -251,7 +250,20 @@ class Ingest:
         return f"{self.summary.lines} lines are confirmed; run the same command again to go on after them"
 
 
-def _json_rows(lines: Iterator[Line]) -> Iterator[Row]:
+def read_header(plan: Plan, stream: BinaryIO) -> tuple[Line | None, Table | None]:
+    """The first line and the table reader of a CSV; nothing is read of JSON Lines. Raises InputError."""
+    if plan.format != "csv":
+        return None, None
+    header = next(read_lines(stream, limit=MAX_MESSAGE_BYTES), None)
+    if header is None:
+        raise InputError(f"{plan.name} is empty: a CSV begins with a line of column names")
+    if header.too_long:
+        raise InputError(f"{plan.name}: line 1 is too long for a line of column names")
+    return header, Table(header, plan.dialect)
+
+
+def json_rows(lines: Iterator[Line]) -> Iterator[Row]:
+    """Each line as a row of its own."""
     for line in lines:
         data = line.data.removeprefix(BOM) if line.number == 1 else line.data
         event: bytes | EventError = data.strip()

@@ -7,7 +7,7 @@ import msgspec
 
 from pipeline.detect import Detector, Limits
 from pipeline.kafka.topics import MENTIONS
-from schemas.events import BrandMatch, EventError, Language, Origin
+from schemas.events import BrandMatch, DetectedMention, EventError, Language, Origin
 
 _NOWHERE = Origin(incarnation="", topic=MENTIONS, partition=0, offset=0)
 _UNDETERMINED = Language(tag="und", confidence=0.0, detector="none")
@@ -27,10 +27,12 @@ class _NoBrands:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A message that may go to Kafka: its id (32 hex digits) and its bytes."""
+    """A message that may go to Kafka: its id (32 hex digits), its bytes, and its time in UTC."""
 
     mention_id: str
     value: bytes
+    at: datetime
+    """When it was published, or deleted."""
 
     @property
     def key(self) -> bytes:
@@ -56,7 +58,8 @@ class Intake:
         if default_source is not None:
             raw = _with_source(raw, default_source)
         event = self._detector.detect(raw, _NOWHERE, now or datetime.now(UTC))
-        return Accepted(mention_id=event.mention_id, value=raw)
+        at = event.published_at if isinstance(event, DetectedMention) else event.deleted_at
+        return Accepted(mention_id=event.mention_id, value=raw, at=at)
 
 
 class _Named(msgspec.Struct):

@@ -16,7 +16,7 @@ a count is replaced by the one that began last, which has seen everything insert
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -25,14 +25,15 @@ from uuid import UUID
 from clickhouse_driver import Client
 
 from pipeline.ledger import Outcome
-from pipeline.metrics import ROLLUP_WINDOWS
+from pipeline.metrics import CLOCK_BEHIND, ROLLUP_WINDOWS
 from pipeline.store import rows as r
 from pipeline.store.client import clear_errors
-from pipeline.store.rollups import Cell, Recount, cells_of, recount_coarse, recount_recent
+from pipeline.store.rollups import Cell, Recount, cells_of, computed_at, recount_coarse, recount_recent
 from schemas.events import AcceptedDeletion, ScoredEvent
 
 MAX_PARTITIONS: Final = 90
 """Months in one insert: ClickHouse refuses more than 100 partitions in one (code 252)."""
+_SECOND_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,20 @@ class MentionStore:
         self._client = client
         self._step = step
 
-    def write(self, events: Sequence[ScoredEvent]) -> WriteOutcome:
+    def write(self, events: Sequence[ScoredEvent], generations: Sequence[int] | None = None) -> WriteOutcome:
         """Make ``events`` durable, in their order of arrival, rollups included; any number of them.
+
+        ``generations``: one for each; above 0 an event takes the place of a stored one of the same revision and a lower
+        generation (it was judged anew).
 
         Writing the same events again, whole or in other cuts, changes nothing. Raises ClickHouseUnavailable (try the
         whole batch again later), ClickHouseRefused (a person must act), RowsRefused or EventError (these rows can
         never be stored; nothing of the batch is lost by writing the others without them).
         """
-        return self.write_candidates([r.candidate(event) for event in events])
+        each = generations if generations is not None else [0] * len(events)
+        return self.write_candidates(
+            [r.candidate(event, generation) for event, generation in zip(events, each, strict=True)]
+        )
 
     def write_candidates(self, items: Sequence[r.Candidate]) -> WriteOutcome:
         """The same for events whose truth is not their revision's alone (:mod:`pipeline.store.rescore`)."""
@@ -126,13 +133,12 @@ class MentionStore:
         return _classify(items, {key: locations[key] for key in others}, present)
 
     def _recount(self, keys: Iterable[r.MentionKey]) -> None:
-        cells, clock_ns = self._cells(keys)
-        for recount in recount_recent(cells, clock_ns // 1_000_000_000):
-            self._run(recount, clock_ns)
+        cells = self._cells(keys)
+        for recount in recount_recent(cells, self._clock_ns() // _SECOND_NS):
+            self._run(recount)
         self._step("recent")
-        clock_ns = self._clock_ns()  # after rollup_recent is written, before it is read
-        for recount in recount_coarse(cells, clock_ns // 1_000_000_000):
-            self._run(recount, clock_ns)
+        for recount in recount_coarse(cells, self._newest_ns() // _SECOND_NS):
+            self._run(recount)
         self._step("rollups")
 
     def _insert_mentions(
@@ -144,15 +150,15 @@ class MentionStore:
         mentions: list[tuple[Any, ...]] = []
         judgements: list[tuple[Any, ...]] = []
         for key, item in best.items():
-            winner = _winner(locations[key])
+            rows = {loc.place: present.get((key, loc.place)) for loc in locations[key]}
+            there = {place: -1 if row is None else row.truth for place, row in rows.items()}
+            winner = _winner(locations[key], there)
             lost = winner.truth | r.LOST
-            for place in {loc.place for loc in locations[key]}:
-                row = present.get((key, place))
-                there = -1 if row is None else row.truth
+            for place, truth in there.items():
                 if place != winner.place:
-                    if there < lost:
+                    if truth < lost:
                         mentions.append(r.tombstone_row(item, place, lost))
-                elif (item.place, item.truth) == (winner.place, winner.truth) and there < winner.truth:
+                elif (item.place, item.truth) == (winner.place, winner.truth) and truth < winner.truth:
                     mentions.append(r.mention_row(item))
                     judgements += r.judgement_rows(item)
         if judgements:
@@ -185,9 +191,8 @@ class MentionStore:
             found.setdefault(r.MentionKey(tenant, ident), []).append(Location(*rest))
         return found
 
-    def _cells(self, keys: Iterable[r.MentionKey]) -> tuple[set[Cell], int]:
-        """Cells of rollup_recent that these mentions were ever in, and the server's clock (ns) before they are read."""
-        clock_ns = self._clock_ns()
+    def _cells(self, keys: Iterable[r.MentionKey]) -> set[Cell]:
+        """Cells of rollup_recent that these mentions were ever in."""
         cells: set[Cell] = set()
         for tenant, second, brands, language, source, label in self._ids_query(
             "SELECT DISTINCT tenant, intDiv(ms - positiveModulo(ms, 10000), 1000), brands, language, source, label "
@@ -196,7 +201,7 @@ class MentionStore:
             keys,
         ):
             cells.update(cells_of(tenant, second, brands, language, source, label))
-        return cells, clock_ns
+        return cells
 
     def _ids_query(self, sql: str, keys: Iterable[r.MentionKey]) -> list[tuple[Any, ...]]:
         keys = list(keys)
@@ -229,12 +234,25 @@ class MentionStore:
         }
 
     def _clock_ns(self) -> int:
-        # A query of its own: inside an INSERT ... SELECT it might be read after the table's parts were chosen.
         return int(self._client.execute("SELECT toUnixTimestamp64Nano(now64(9))")[0][0])
 
-    def _run(self, recount: Recount, clock_ns: int) -> None:
+    def _newest_ns(self) -> int:
+        """The server's clock (ns), or the newest count of rollup_recent where the clock is behind it: it was set back.
+
+        What was old enough to expire before that has expired, however young it looks now.
+        """
+        clock_ns, newest_ns = self._client.execute(
+            "SELECT toUnixTimestamp64Nano(now64(9)), max(computed_at) FROM rollup_recent"
+        )[0]
+        CLOCK_BEHIND.set(max(0, newest_ns - clock_ns) / _SECOND_NS)
+        return int(max(clock_ns, newest_ns))
+
+    def _run(self, recount: Recount) -> None:
         touched = {"name": "touched", "structure": recount.rollup.structure, "data": recount.touched}
-        self._client.execute(recount.sql(clock_ns), recount.params, external_tables=[touched])
+        # A query of its own: inside the INSERT ... SELECT it might be read after the table's parts were chosen.
+        clock_ns, newest_ns = self._client.execute(recount.newest_sql, recount.params, external_tables=[touched])[0]
+        stamp = computed_at(clock_ns, newest_ns)
+        self._client.execute(recount.sql(stamp), recount.params, external_tables=[touched])
         ROLLUP_WINDOWS.labels(recount.rollup.table).inc(recount.windows)
 
 
@@ -252,15 +270,17 @@ def _by_partitions(rows: Sequence[Any], month: Callable[[Any], int]) -> Iterable
         yield part
 
 
-def _winner(locations: Sequence[Location]) -> Location:
-    """Where the mention is, and its truth there.
+def _winner(locations: Sequence[Location], there: Mapping[int, int]) -> Location:
+    """Where the mention is, and its truth there; ``there``: place -> truth of its row in ``mentions``.
 
     A generation may only choose between judgements at one place. Would it choose the place, too, a rescore that has
     read a mention just before another writer found it to be elsewhere would call it back, against a tombstone that no
-    judgement of its revision can undo: it would be nowhere.
+    judgement of its revision can undo: it would be nowhere. For the same reason a place that has such a tombstone is
+    out of the question: ranks are times of ClickHouse's clock, and one that was set back makes a redelivery the first.
     """
     state = max(r.state_of(loc.truth) for loc in locations)
     newest = [loc for loc in locations if r.state_of(loc.truth) == state]
+    newest = [loc for loc in newest if there.get(loc.place, -1) < loc.truth | r.LOST] or newest
     place = max(newest, key=lambda loc: (loc.rank, -loc.place)).place
     return max((loc for loc in newest if loc.place == place), key=lambda loc: (loc.truth, loc.rank))
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from pipeline.store import rows as r
 from schemas.events import BrandMatch, Judgement, Language, Origin, ScoredMention, scored_version
-from schemas.ids import truth_order
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ALWAYS: Final = (-2_208_988_800_000, 10_413_792_000_000)
@@ -136,7 +135,7 @@ def candidate(one: Stored, judged: Judgement) -> r.Candidate:
     """The mention with another judgement of the same revision, one rescore generation on."""
     event = ScoredMention(**one.fields, version=scored_version([judged]), judgements=[judged])
     generation = (one.truth & r.LOST) + 1
-    return r.candidate(event)._replace(truth=truth_order(revision=event.revision, generation=generation))
+    return r.candidate(event, generation)
 
 
 def stored(tenant: str, row: Sequence[Any]) -> Stored:

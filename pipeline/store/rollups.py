@@ -1,7 +1,7 @@
 """Which rollup cells a batch touched, and the SQL that counts them again; pure, no connection.
 
 A *cell* is one row of a rollup: a window of time and its dimensions. A cell is never added to, it is recomputed from
-the truth and written as an absolute number with the time at which its computation began; the latest beginning wins.
+the truth and written as an absolute number with a stamp of when its computation began; the latest beginning wins.
 That is right under redelivery, zombies and concurrent writers because every writer recomputes, after its own rows are
 in, all cells that its mentions were ever in (``mention_locations``). A cell without mentions is written as zeros.
 
@@ -112,9 +112,33 @@ class Recount:
     touched: list[dict[str, Any]]
     windows: int
 
+    @property
+    def newest_sql(self) -> str:
+        """Query for the server's clock in ns and the greatest stamp of the touched cells (0: none was counted yet)."""
+        key = ", ".join(self.rollup.key)
+        return (
+            f"SELECT toUnixTimestamp64Nano(now64(9)), max(computed_at) FROM {self.rollup.table} "  # noqa: S608
+            f"WHERE ({key}) IN (SELECT {key} FROM touched)"
+        )
+
     def sql(self, computed_at: int) -> str:
-        """``computed_at``: the server's clock in ns, read before this statement and after the writer's own inserts."""
+        """``computed_at``: of :func:`computed_at`, read before this statement and after the writer's own inserts."""
         return f"{self.head}{int(computed_at)}{self.tail}"
+
+
+_ORDER_NS: Final = 2**36
+"""69 s: longer than any recount takes."""
+
+
+def computed_at(clock_ns: int, newest_ns: int) -> int:
+    """Stamp of a recount that begins when the server's clock says ``clock_ns``; the greatest stamp of a cell wins.
+
+    ``newest_ns`` is the greatest stamp that its cells have, read in the same moment. Where the clock is not beyond it,
+    the clock was set back, and the stamp goes on from ``newest_ns`` so that the count does not lose against older ones.
+    The low bits of the clock go with it: of two writers that have read the same ``newest_ns``, the one that began last
+    still wins.
+    """
+    return clock_ns if clock_ns > newest_ns else newest_ns + 1 + clock_ns % _ORDER_NS
 
 
 def cells_of(tenant: str, second: int, brands: Iterable[str], language: str, source: str, label: str) -> Iterator[Cell]:

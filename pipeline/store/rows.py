@@ -55,14 +55,15 @@ class Candidate(NamedTuple):
     """64-bit hash of what the source said, to tell the same again from another content of one revision."""
 
 
-def candidate(event: ScoredEvent) -> Candidate:
+def candidate(event: ScoredEvent, generation: int = 0) -> Candidate:
     """Raises EventError (``date_out_of_range``) for a time that DateTime64 cannot hold (before 1900, after 2299)."""
     key = MentionKey(event.tenant, UUID(event.mention_id))
     if isinstance(event, AcceptedDeletion):
         place = _storable_ms("deleted_at", event.deleted_at)
         return Candidate(event, key, place, truth_order(revision=event.revision, deleted=True), 0)
     place = _storable_ms("published_at", event.published_at)
-    return Candidate(event, key, place, truth_order(revision=event.revision), _content(event, place))
+    truth = truth_order(revision=event.revision, generation=generation)
+    return Candidate(event, key, place, truth, _content(event, place))
 
 
 def _storable_ms(name: str, moment: datetime) -> int:
