@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ingest": ("pipeline.cli.ingest", "Send a file of mentions (JSONL, CSV, gzip) into the pipeline"),
     "backfill": ("pipeline.cli.backfill", "Send history with old dates, below live traffic"),
     "dead": ("pipeline.cli.dead", "Dead letters: list them, show one"),
+    "replay": ("pipeline.cli.replay", "Send a part of a topic through the pipeline once more"),
     "reconcile": ("pipeline.cli.reconcile", "Prove that everything that was sent has ended; repair gaps"),
     "brands": ("pipeline.cli.brands", "Check a brands file, try it on a text"),
     "status": ("pipeline.cli.status", "Services, topics, lag, rows, dead letters, model"),

@@ -110,9 +110,13 @@ class OffsetReader:
             ends = self._high_watermarks(partitions)
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"offsets cannot be read ({kind(error)})") from error
-        return {
-            tp.partition: ends[topic, tp.partition] if found.get(tp) is None else found[tp].offset for tp in partitions
-        }
+        result = {}
+        for tp in partitions:
+            first = found.get(tp)
+            # The embedded broker answers offset 0 without a time where Apache Kafka answers nothing.
+            none = first is None or first.timestamp < 0
+            result[tp.partition] = ends[topic, tp.partition] if none else int(first.offset)
+        return result
 
     def lag(self, roles: Iterable[str] = tuple(GROUPS)) -> list[PartitionLag]:
         """Return the lag of every partition that ``roles`` consume, in flow order."""

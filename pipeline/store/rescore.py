@@ -181,3 +181,13 @@ def uncounted_pages(client: Client) -> int:
                 return 0
             raise
     return int(rows[0][0])
+
+
+def newest_generation(client: Client) -> int:
+    """The greatest generation of any stored mention: how often the most often judged one was judged anew."""
+    with clear_errors(client):
+        rows = client.execute(
+            "SELECT max(bitAnd(truth, %(lost)s)) FROM mentions WHERE bitAnd(truth, %(lost)s) < %(lost)s",
+            {"lost": r.LOST},
+        )
+    return int(rows[0][0])

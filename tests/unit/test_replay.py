@@ -1,0 +1,98 @@
+"""What a replay sends, and how it goes on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pipeline.errors import BrokerUnavailable, InputError
+from pipeline.kafka.ranges import RangeReader
+from pipeline.kafka.redeliver import Redeliverer
+from pipeline.replay import SAVE_EVERY, Part, Progress, Replay, load, parts_between
+from pipeline.sources.pace import Pace, PacePolicy
+
+
+@dataclass
+class Record:
+    partition: int
+    offset: int
+
+
+@dataclass
+class Log:
+    """Partition -> offsets at which there are records; what was sent; after how many the broker goes away."""
+
+    offsets: dict[int, list[int]]
+    fails_after: int = 10**9
+    sent: list[tuple[int, int]] = field(default_factory=list)
+    confirmed: int = 0
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+        for offset in self.offsets[partition]:
+            if start <= offset < end:
+                yield Record(partition, offset)
+
+    def send(self, record: Record) -> None:
+        if len(self.sent) >= self.fails_after:
+            raise BrokerUnavailable("gone")
+        self.sent.append((record.partition, record.offset))
+
+    def flush(self) -> None:
+        self.confirmed = len(self.sent)
+
+
+def progress(*parts: Part) -> Progress:
+    return Progress(
+        incarnation="inc", topic="mentions", generation=0, total=sum(p.left for p in parts), parts=tuple(parts)
+    )
+
+
+def run(log: Log, path: Path, at: Progress) -> Progress:
+    replay = Replay(at, path, cast(RangeReader, log), cast(Redeliverer, log))
+    return replay.run(Pace(PacePolicy(), None))
+
+
+def test_it_cuts_to_what_is_there() -> None:
+    begins, ends = {0: 5, 1: 0, 2: 0}, {0: 20, 1: 10, 2: 0}
+    found = parts_between(begins, ends, {0: 0, 1: 4, 2: 0}, {0: 99, 1: 8, 2: 9})
+    assert found == (Part(0, 5, 20), Part(1, 4, 8))
+    assert parts_between(begins, ends, {0: 20, 1: 10, 2: 0}, ends) == ()
+
+
+def test_it_sends_every_record_in_order_and_leaves_no_file(tmp_path: Path) -> None:
+    log = Log({0: [3, 4, 6], 1: [0, 9]})
+    path = tmp_path / "state.json"
+    done = run(log, path, progress(Part(0, 3, 8), Part(1, 0, 9)))
+    assert log.sent == [(0, 3), (0, 4), (0, 6), (1, 0)]
+    assert (done.sent, done.left, log.confirmed) == (4, 0, 4)
+    assert not path.exists()
+
+
+def test_after_a_failure_it_goes_on_where_it_stood(tmp_path: Path) -> None:
+    total = 3 * SAVE_EVERY + 7
+    log = Log({0: list(range(total))}, fails_after=SAVE_EVERY + 100)
+    path = tmp_path / "deep" / "state.json"
+    with pytest.raises(BrokerUnavailable):
+        run(log, path, progress(Part(0, 0, total)))
+    found = load(path, "inc")
+    assert found is not None
+    assert (found.sent, found.parts[0].next) == (SAVE_EVERY + 100, SAVE_EVERY + 100)
+    log.fails_after = 10**9
+    assert run(log, path, found).sent == total
+    assert sorted(set(log.sent)) == [(0, n) for n in range(total)]
+    assert len(log.sent) == total
+
+
+def test_a_file_of_another_broker_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert load(path, "inc") is None
+    path.write_bytes(b"{")
+    with pytest.raises(InputError, match="--restart"):
+        load(path, "inc")
+    log: Any = Log({0: [0, 1]}, fails_after=1)
+    with pytest.raises(BrokerUnavailable):
+        run(log, path, progress(Part(0, 0, 2)))
+    with pytest.raises(InputError, match="another broker"):
+        load(path, "other")
