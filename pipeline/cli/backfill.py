@@ -244,7 +244,7 @@ def _report(plan: Plan, summary: Summary, paused_s: float, options: Options) -> 
     went_on = f"; this run went on after line {summary.resumed_at:,}" if summary.resumed_at else ""
     if summary.resumed_at and summary.resumed_at == summary.lines:
         went_on = "; nothing new since the last run (--restart sends it again)"
-    paused = f", {paused_s:.1f} s of it paused for live mentions" if paused_s >= 1 else ""
+    paused = f", {paused_s:.1f} s of it paused while messages waited" if paused_s >= 1 else ""
     print(
         f"{plan.name}: {summary.lines:,} lines: {summary.accepted:,} sent and confirmed, "
         f"{summary.rejected:,} rejected, {summary.blank:,} blank, in {summary.seconds:.1f} s{paused}{went_on}"

@@ -55,7 +55,7 @@ class Meter:
         left = ""
         if pace and seconds >= MIN_S:
             left = f", about {duration((self._total - done) / pace)} left"
-        paused = f", paused {duration(self.paused_s)} for live mentions" if self.paused_s >= 1 else ""
+        paused = f", paused {duration(self.paused_s)} while messages waited" if self.paused_s >= 1 else ""
         return f"{self._name}: {done:,} of {self._total:,} rows ({share:.1f}%), {pace:,.0f}/s{left}{paused}"
 
     def stalled(self, waiting: int, seconds: float) -> None:

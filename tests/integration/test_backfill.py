@@ -113,7 +113,7 @@ def test_it_pauses_while_messages_wait_and_goes_on_when_they_are_done(settings: 
     finally:
         worker.close(autocommit=False)
     assert code == 0, err
-    assert "paused for live mentions" in out
+    assert "paused while messages waited" in out
     assert most <= 201
     assert {key for key, _ in records(settings)} == keys(900)
 

@@ -108,7 +108,7 @@ def test_the_meter() -> None:
     done[0], meter.paused_s = 600, 3.0
     meter.show()
     assert out.getvalue() == (
-        "f.jsonl: 600 of 1,000 rows (60.0%), 10/s, about 40 s left, paused 3 s for live mentions\n"
+        "f.jsonl: 600 of 1,000 rows (60.0%), 10/s, about 40 s left, paused 3 s while messages waited\n"
     )
     meter.stalled(1000, 30)
     assert "babelwatch status" in out.getvalue()
