@@ -4,10 +4,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -22,6 +23,9 @@ from pipeline.sources.interrupt import Interruptions, StopNow
 from pipeline.sources.lines import open_input
 from pipeline.sources.rejects import Rejects
 from pipeline.sources.table import Dialect, check_encoding, parse_map
+
+if TYPE_CHECKING:
+    from pipeline.sources.pace import Pace
 
 EPILOG: Final = """\b
 Try it:
@@ -168,7 +172,7 @@ def _send(
     from pipeline.kafka.offsets import OffsetReader
     from pipeline.local import discover
     from pipeline.sources.intake import Intake
-    from pipeline.sources.pace import Pace, PacePolicy, waiting_messages
+    from pipeline.sources.pace import Pace, PacedOutlet, PacePolicy, waiting_messages
     from pipeline.sources.producer import MentionProducer
 
     settings = discover(settings)
@@ -185,41 +189,50 @@ def _send(
     with stops:
         for (plan, stream), total in zip(work, rows, strict=True):
             meter = Meter(plan.name, total)
-            ingest = Ingest(replace(plan, incarnation=incarnation), stream, Intake(Limits.of(settings)), outlet)
-
-            def sleep(seconds: float, ingest: Ingest = ingest, meter: Meter = meter) -> None:
-                meter.show(ingest.rows_done)
-                with stops.waiting():
-                    time.sleep(seconds)
-
-            pace = Pace(policy, lambda: waiting_messages(reader), sleep=sleep, stalled=meter.stalled)
-
-            def on_row(ingest: Ingest = ingest, pace: Pace = pace, meter: Meter = meter) -> None:
-                meter.paused_s = pace.paused_s
-                meter.show(ingest.rows_done)
-                stops.check()
-                pace.wait()
-
-            try:
-                pace.wait()
-                summary = ingest.run(on_row, stops.waiting)
-            except StopNow:
-                meter.end()
-                print(f"stopped at once after line {ingest.summary.lines:,} of {plan.name}", file=sys.stderr)
-                os._exit(130)  # not even waiting for the connection to close
-            except KeyboardInterrupt:
-                meter.end()
-                print(
-                    f"stopped after line {ingest.summary.lines:,} of {plan.name}, all of it confirmed; run the same "
-                    "command again to go on",
-                    file=sys.stderr,
-                )
-                sys.exit(130)
-            meter.end()
+            pace = Pace(policy, lambda: waiting_messages(reader), sleep=_sleep(stops, meter), stalled=meter.stalled)
+            paced = PacedOutlet(outlet, pace)
+            ingest = Ingest(replace(plan, incarnation=incarnation), stream, Intake(Limits.of(settings)), paced)
+            summary = _run(ingest, pace, meter, stops, plan.name)
             rejected += summary.rejected
             _report(plan, summary, pace.paused_s, options)
     if rejected:
         raise LinesRejected(f"{rejected:,} rows were rejected: line and reason of each are in FILE.rejects.jsonl")
+
+
+def _sleep(stops: Interruptions, meter: Meter) -> Callable[[float], None]:
+    """Sleeping that ends at once when the user wants to stop, and keeps the line of progress alive."""
+
+    def sleep(seconds: float) -> None:
+        meter.show()
+        with stops.waiting():
+            time.sleep(seconds)
+
+    return sleep
+
+
+def _run(ingest: Ingest, pace: "Pace", meter: Meter, stops: Interruptions, name: str) -> Summary:
+    """Send one file; ends the process when the user wants to stop."""
+    meter.rows_done = lambda: ingest.rows_done
+
+    def on_row() -> None:
+        meter.paused_s = pace.paused_s
+        meter.show()
+        stops.check()
+
+    try:
+        return ingest.run(on_row, stops.waiting)
+    except StopNow:
+        print(f"\nstopped at once after line {ingest.summary.lines:,} of {name}", file=sys.stderr)
+        os._exit(130)  # not even waiting for the connection to close
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped after line {ingest.summary.lines:,} of {name}, all of it confirmed; run the same command again "
+            "to go on",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    finally:
+        meter.end()
 
 
 def _report(plan: Plan, summary: Summary, paused_s: float, options: Options) -> None:
@@ -231,7 +244,7 @@ def _report(plan: Plan, summary: Summary, paused_s: float, options: Options) -> 
     went_on = f"; this run went on after line {summary.resumed_at:,}" if summary.resumed_at else ""
     if summary.resumed_at and summary.resumed_at == summary.lines:
         went_on = "; nothing new since the last run (--restart sends it again)"
-    paused = f", {paused_s:.1f} s of it paused for live mentions" if paused_s >= 1 else ""
+    paused = f", {paused_s:.1f} s of it paused while messages waited" if paused_s >= 1 else ""
     print(
         f"{plan.name}: {summary.lines:,} lines: {summary.accepted:,} sent and confirmed, "
         f"{summary.rejected:,} rejected, {summary.blank:,} blank, in {summary.seconds:.1f} s{paused}{went_on}"

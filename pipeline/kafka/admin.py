@@ -153,6 +153,7 @@ def _create(client: Any, settings: Settings, topics: list[Topic]) -> list[str]: 
                 # Neither a small incarnation topic nor a dead letter may go because a size limit of the broker says so.
                 **({"retention.bytes": "-1"} if topic.retention_ms < 0 else {}),
                 **({"segment.ms": str(topic.segment_ms)} if topic.segment_ms else {}),
+                **({"message.timestamp.type": "LogAppendTime"} if topic.broker_time else {}),
             },
         }
         for topic in topics

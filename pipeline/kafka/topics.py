@@ -38,10 +38,13 @@ class Topic:
     """The last record of each key is kept for ever, whatever ``retention_ms`` says."""
     segment_ms: int | None = None
     """Retention removes whole segments only: a small topic needs them shorter than the broker's week."""
+    broker_time: bool = False
+    """Records are stamped by the broker's clock. Else the stamp is that of the producer's machine, and one whose clock
+    is ahead would pass every bound that counts from when a message was received, and outlive retention."""
 
 
 TOPICS = (
-    Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES),
+    Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES, broker_time=True),
     Topic(DETECTED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
     Topic(SCORED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
     Topic(DEAD, 30 * DAY_MS, MAX_DEAD_BYTES),

@@ -25,18 +25,20 @@ class Meter:
         self._began = self._shown = clock()
         self._first: int | None = None
         self._open = False
+        self.rows_done: Callable[[], int] = lambda: 0
+        """Rows of the file that are through, earlier runs included."""
         self.paused_s = 0.0
         """Seconds in which live mentions held this up."""
 
-    def show(self, done: int) -> None:
-        """``done`` rows of the file are through, earlier runs included."""
+    def show(self) -> None:
+        """Show it, unless it was shown a moment ago."""
         if self._first is None:
-            self._first = done
+            self._first = self.rows_done()
         now = self._clock()
         if now - self._shown < (TERMINAL_EVERY_S if self._terminal else LINE_EVERY_S):
             return
         self._shown = now
-        text = self.text(done)
+        text = self.text()
         if self._terminal:
             self._out.write(f"\r\x1b[K{text}")
             self._open = True
@@ -44,15 +46,16 @@ class Meter:
             self._out.write(text + "\n")
         self._out.flush()
 
-    def text(self, done: int) -> str:
+    def text(self) -> str:
         """The line: share, pace of this run, time left at that pace (pauses included), and pauses so far."""
         seconds = self._clock() - self._began
+        done = self.rows_done()
         share = 100 * done / self._total if self._total else 100.0
         pace = (done - (self._first or 0)) / seconds if seconds else 0.0
         left = ""
         if pace and seconds >= MIN_S:
             left = f", about {duration((self._total - done) / pace)} left"
-        paused = f", paused {duration(self.paused_s)} for live mentions" if self.paused_s >= 1 else ""
+        paused = f", paused {duration(self.paused_s)} while messages waited" if self.paused_s >= 1 else ""
         return f"{self._name}: {done:,} of {self._total:,} rows ({share:.1f}%), {pace:,.0f}/s{left}{paused}"
 
     def stalled(self, waiting: int, seconds: float) -> None:

@@ -8,12 +8,15 @@ messages wait.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.errors import BrokerUnavailable
 from pipeline.kafka.offsets import OffsetReader
 from pipeline.kafka.topics import DETECTED, MENTIONS, SCORED
 from pipeline.metrics import PACE_SECONDS, RETRIES
+
+if TYPE_CHECKING:
+    from pipeline.sources.ingest import Outlet
 
 PATH: Final = (("language", MENTIONS), ("sentiment", DETECTED), ("sink", SCORED))
 """Role and topic of every queue that a mention stands in."""
@@ -122,6 +125,22 @@ class Pace:
                 self._sleep(delay)
                 PACE_SECONDS.labels("unknown").inc(self._clock() - now)
                 delay = min(delay * 2, 5.0)
+
+
+class PacedOutlet:
+    """An outlet of :class:`pipeline.sources.ingest.Ingest` at a pace: what is not sent costs nothing of it."""
+
+    def __init__(self, outlet: "Outlet", pace: Pace) -> None:
+        self._outlet, self._pace = outlet, pace
+
+    def send(self, event: bytes, *, key: bytes | None = None) -> None:
+        """Wait for the pace, then queue one message. What the wait raises is raised before anything is queued."""
+        self._pace.wait()
+        self._outlet.send(event, key=key)
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Return when all of them are confirmed, or raise BrokerUnavailable."""
+        self._outlet.flush(timeout_s)
 
 
 def waiting_messages(reader: OffsetReader) -> int:

@@ -4,7 +4,7 @@ import codecs
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 import msgspec
 
@@ -149,8 +149,28 @@ class Table:
         if moment.tzinfo is None:
             if self._dialect.timezone is None:
                 raise EventError("invalid", f"published_at {value[:40]!r} has no offset: give --timezone, e.g. UTC")
-            moment = moment.replace(tzinfo=self._dialect.timezone)
+            moment = _local(moment, self._dialect.timezone)
         return moment
+
+
+def _local(moment: datetime, zone: tzinfo) -> datetime:
+    """``moment``, a local time without an offset, in ``zone``.
+
+    A time that comes twice, when clocks are set back, is the first one: nothing in it says which. A time that never
+    was, when they are set forward, raises EventError: it is not from this zone, and moving it would be a guess.
+    """
+    there = moment.replace(tzinfo=zone)
+    try:
+        exists = there.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == moment
+    except OverflowError:  # in year 1 or 9999; the bounds refuse it
+        exists = True
+    if not exists:
+        raise EventError(
+            "invalid",
+            f"published_at {moment.isoformat(' ')} never was in {zone}: clocks were set forward over it; is --timezone "
+            "right?",
+        )
+    return there
 
 
 class _Feed:

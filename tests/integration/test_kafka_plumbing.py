@@ -1,6 +1,7 @@
 """Topics, incarnation, end offsets and lag, on the embedded broker and on Apache Kafka."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -51,6 +52,18 @@ def test_retention_and_sizes_reach_the_broker(kafka_apache: str, make_settings: 
             one = str(admin.describe_configs([resource], config_filter="all"))
         assert str(topic.max_message_bytes) in one, topic
         assert str(topic.retention_ms) in one, topic
+
+
+@pytest.mark.parametrize("stamp", [1000, 1_000_000_000_000, 4_000_000_000_000])
+def test_a_producers_clock_does_not_say_when_a_mention_was_received(
+    kafka_apache: str, make_settings: MakeSettings, stamp: int
+) -> None:
+    settings = make_settings(kafka_brokers=kafka_apache)
+    ensure_topics(settings)
+    producer = KafkaProducer(**client_options(settings), acks="all")
+    told = producer.send(MENTIONS, value=b"{}", timestamp_ms=stamp).get(30)
+    producer.close()
+    assert abs(told.timestamp / 1000 - time.time()) < 60
 
 
 def test_incarnation_is_one_for_all_who_start_at_once(kafka: str, make_settings: MakeSettings) -> None:

@@ -95,18 +95,20 @@ def test_a_table(tmp_path: Path) -> None:
 
 
 def test_the_meter() -> None:
-    now = [0.0]
+    now, done = [0.0], [500]
     out = io.StringIO()
     meter = Meter("f.jsonl", 1000, out=out, clock=lambda: now[0])
-    meter.show(500)
+    meter.rows_done = lambda: done[0]
+    meter.show()
     now[0] = 9.9
-    meter.show(501)
+    done[0] = 501
+    meter.show()
     assert out.getvalue() == ""
     now[0] = 10.0
-    meter.paused_s = 3.0
-    meter.show(600)
+    done[0], meter.paused_s = 600, 3.0
+    meter.show()
     assert out.getvalue() == (
-        "f.jsonl: 600 of 1,000 rows (60.0%), 10/s, about 40 s left, paused 3 s for live mentions\n"
+        "f.jsonl: 600 of 1,000 rows (60.0%), 10/s, about 40 s left, paused 3 s while messages waited\n"
     )
     meter.stalled(1000, 30)
     assert "babelwatch status" in out.getvalue()

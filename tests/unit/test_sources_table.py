@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -109,3 +110,37 @@ def test_utf16_is_named() -> None:
 def test_a_wrong_map_is_explained(text: str) -> None:
     with pytest.raises(InputError, match="--map"):
         parse_map(text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "utc"),
+    [
+        ("Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"),
+        ("Europe/Berlin", "2026-03-29 02:30:00", None),  # clocks go from 02:00 to 03:00
+        ("Europe/Berlin", "2026-03-29 03:00:00", "2026-03-29T01:00:00Z"),
+        ("Europe/Berlin", "2026-10-25 02:30:00", "2026-10-25T00:30:00Z"),  # twice: the first one
+        ("Europe/Berlin", "2026-10-25 03:00:00", "2026-10-25T02:00:00Z"),
+        ("America/New_York", "2026-03-08 02:00:00", None),
+        ("America/New_York", "2026-11-01 01:30:00", "2026-11-01T05:30:00Z"),
+        ("Australia/Lord_Howe", "2026-10-04 02:15:00", None),  # by half an hour
+        ("Australia/Lord_Howe", "2026-10-04 02:30:00", "2026-10-03T15:30:00Z"),
+        ("Asia/Kathmandu", "2024-02-29 00:15:00", "2024-02-28T18:30:00Z"),
+        ("Pacific/Apia", "2011-12-30 12:00:00", None),  # a day that Samoa left out
+    ],
+)
+def test_local_times_on_days_when_clocks_change(zone: str, local: str, utc: str | None) -> None:
+    data = f"text,published_at\nx,{local}\n".encode()
+    [(_, event)] = rows(data, Dialect(timezone=ZoneInfo(zone)))
+    if utc is None:
+        assert event[0] == "invalid"
+        assert "never was in" in event[1]
+    else:
+        told = datetime.fromisoformat(event["published_at"])
+        assert told == datetime.fromisoformat(utc)
+
+
+@pytest.mark.parametrize("local", ["0001-01-01 00:00:00", "9999-12-31 23:59:59"])
+def test_the_first_and_last_local_times_are_left_to_the_bounds(local: str) -> None:
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        [(_, event)] = rows(f"text,published_at\nx,{local}\n".encode(), Dialect(timezone=ZoneInfo(zone)))
+        assert isinstance(event, dict)
