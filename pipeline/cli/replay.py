@@ -118,6 +118,7 @@ def _run(
         meter = Meter(f"replay of {progress.topic}", progress.total)
 
         def sleep(seconds: float) -> None:
+            meter.show()
             with stops.waiting():
                 time.sleep(seconds)
 
@@ -126,9 +127,11 @@ def _run(
         with Redeliverer(settings, incarnation, "replay", generation=progress.generation) as redeliverer:
             replay = Replay(progress, path, records, redeliverer)
 
-            def on_record(sent: int) -> None:
+            meter.rows_done = lambda: replay.progress.sent
+
+            def on_record(_: int) -> None:
                 meter.paused_s = pace.paused_s
-                meter.show(sent)
+                meter.show()
                 stops.check()
 
             try:
