@@ -9,6 +9,7 @@ from agents import health
 from agents.app import attach, create_app, run
 from agents.control import Control
 from agents.identity import Identity
+from agents.log_ends import LogEnds
 from agents.logs import configuration
 from agents.membership import positions
 from agents.outbox import Outbox
@@ -35,10 +36,12 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     probes = [Probe("kafka", broker_question(settings), recovered=identity.check_in_background)]
     if role == "sink":
         probes.append(Probe("clickhouse", clickhouse_question(settings.require_clickhouse())))
-    monitor = health.Monitor(role, probes, lambda: positions(app))
+    ends = LogEnds(role, settings, lambda: positions(app))
+    monitor = health.Monitor(role, probes, ends)
     # The pages come first: a worker that waits for its services says so there.
     server, address = health.serve(monitor, settings.web_host, settings.web_port)
     monitor.start()
+    ends.start()
     say(f"{role} worker: {address}/health {address}/metrics {address}/status")
     try:
         ensure_topics(settings)
@@ -49,6 +52,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
     finally:
         for end in control.at_end:
             end()
+        ends.stop()
         monitor.stop()
         server.shutdown()
     say(f"{role} worker: drained and stopped")
