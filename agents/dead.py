@@ -5,15 +5,12 @@ from datetime import UTC, datetime
 
 from agents.incoming import Headers, Incoming
 from agents.outbox import Outgoing
-from pipeline.kafka.deadletter import PREFIX, DeadLetter
+from pipeline.kafka.deadletter import CUT_HEADER, PREFIX, DeadLetter
 from pipeline.kafka.topics import DEAD
 from pipeline.metrics import DEAD_LETTERS
 from schemas.events import Origin
 
 log = logging.getLogger(__name__)
-
-CUT_HEADER = f"{PREFIX}value-cut-from-bytes"
-"""Header of a dead letter whose value had to be cut: the length that it had."""
 
 
 def dead_letter(message: Incoming, origin: Origin, stage: str, reason: str, error: str) -> DeadLetter:

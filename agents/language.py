@@ -16,7 +16,7 @@ from pipeline.detect import Detector
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.redelivery import delivery
 from pipeline.kafka.topics import DETECTED
-from pipeline.metrics import LANGUAGE_UNDETERMINED
+from pipeline.metrics import LANGUAGE_UNDETERMINED, REDELIVERIES
 from schemas.events import DetectedMention, EventError, encode
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ class LanguageStage:
         origin = message.origin(self._incarnation)
         try:
             came = delivery(origin, message.headers)
+            if came.reason:
+                REDELIVERIES.labels(came.reason).inc()
             origin, message = came.origin, replace(message, headers=came.headers)
             received_at = came.received_at or message.received_at(datetime.now(UTC))
             event = self._detector.detect(message.value, origin, received_at)

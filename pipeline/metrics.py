@@ -5,6 +5,11 @@ from prometheus_client import Counter, Gauge, Histogram
 MENTIONS_IN = Counter("babelwatch_messages_in_total", "Messages taken from a topic", ["role", "topic"])
 MENTIONS_OUT = Counter("babelwatch_messages_out_total", "Messages produced and confirmed", ["role", "topic"])
 DEAD_LETTERS = Counter("babelwatch_dead_letters_total", "Messages sent to mentions.dead", ["role", "reason"])
+REDELIVERIES = Counter(
+    "babelwatch_redeliveries_total",
+    "Records of mentions that were sent once more: repair, replay, dead_letter or other",
+    ["reason"],
+)
 RETRIES = Counter("babelwatch_retries_total", "Attempts repeated after an error", ["role", "what"])
 SKIPPED_OFFSETS = Counter(
     "babelwatch_skipped_offsets_total",

@@ -139,6 +139,7 @@ def _clickhouse(settings: Settings, incarnation: str | None) -> Part:
         found["ledger"] = ledger_state(LedgerStore(client), incarnation)
         found["dead_letters"] = {
             "count": store.count(),
+            "open": store.open_count(),
             "by_reason": [
                 {"stage": stage, "reason": reason, "count": count}
                 for (stage, reason), count in store.by_reason().items()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from pipeline.cli.ingest import default_source, delimiter_of, zone_of
+from pipeline.cli.options import Rate
 from pipeline.cli.rescore import BESIDE_LIVE
 from pipeline.errors import InputError, LinesRejected
 from pipeline.settings import Settings, load_settings
@@ -38,22 +39,6 @@ Exit codes: 0 all rows are in; 10 all but the rejected ones; 2 a file or an opti
 or rows are out of range; 3 the broker does not answer; 130 stopped (go on by the same command).
 """
 OUT_OF_RANGE: Final = ".out-of-range.jsonl"
-
-
-class Rate(click.ParamType):
-    """Messages per second, as ``200`` or ``200/s``; 0 is no limit."""
-
-    name = "N/s"
-
-    def convert(self, value: str | float, param: click.Parameter | None, context: click.Context | None) -> float:
-        """The number."""
-        try:
-            rate = float(str(value).removesuffix("/s"))
-        except ValueError:
-            rate = -1.0
-        if not 0 <= rate < 1e9:
-            self.fail(f"{value!r} is no rate: write messages per second, e.g. 200 or 200/s", param, context)
-        return rate
 
 
 @dataclass(frozen=True)

@@ -51,3 +51,19 @@ def check_accept_error(settings: Settings) -> None:
     from pipeline.sentiment.rule import DecisionRule
 
     DecisionRule(ModelFolder(settings.model_path).facts.rule, settings.accept_error)
+
+
+class Rate(click.ParamType):
+    """Messages per second, as ``200`` or ``200/s``; 0 is no limit."""
+
+    name = "N/s"
+
+    def convert(self, value: str | float, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number."""
+        try:
+            rate = float(str(value).removesuffix("/s"))
+        except ValueError:
+            rate = -1.0
+        if not 0 <= rate < 1e9:
+            self.fail(f"{value!r} is no rate: write messages per second, e.g. 200 or 200/s", param, context)
+        return rate

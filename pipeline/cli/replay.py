@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pipeline.cli.backfill import Rate
 from pipeline.cli.dead import parse_since
+from pipeline.cli.options import Rate
 from pipeline.errors import InputError
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings

@@ -56,7 +56,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
         reasons = ", ".join(
             f"{r['stage']}/{escape(printable(r['reason'], 60))} {r['count']:,}" for r in dead["by_reason"][:8]
         )
-        console.print(f"dead letters: {dead['count']:,}" + (f" ({reasons}); `babelwatch dead list`" if reasons else ""))
+        opened = f", {dead['open']:,} of them open ({reasons}): `babelwatch dead list`" if reasons else ""
+        console.print(f"dead letters: {dead['count']:,}{opened}")
         _ledger(found["ledger"], console)
     model = found["model"]
     if model["up"]:

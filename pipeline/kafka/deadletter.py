@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from schemas.events import Origin
 
 PREFIX = "bw-"
+CUT_HEADER = "babelwatch-value-cut-from-bytes"
+"""Header of a dead letter whose value had to be cut: the length that it had. It stays with the letter."""
 Headers = list[tuple[str, bytes]]
 
 

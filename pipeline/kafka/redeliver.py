@@ -1,6 +1,7 @@
 """Sends records of a topic once more: the same bytes, to the same partition, saying where they entered first."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -56,14 +57,24 @@ class Redeliverer:
     def send(self, record: Any) -> None:  # noqa: ANN401 - a kafka-python record, untyped
         """Send a record again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
         headers = self._marked(record, list(record.headers or ()))
+        self.send_bytes(record.topic, record.key, record.value, headers, partition=record.partition)
+
+    def send_bytes(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        *,
+        partition: int | None = None,
+    ) -> None:
+        """Send bytes with the headers that they shall have; without a ``partition`` the key decides."""
         try:
             self._pending.append(
-                self._producer.send(
-                    record.topic, partition=record.partition, key=record.key, value=record.value, headers=headers
-                )
+                self._producer.send(topic, partition=partition, key=key, value=value, headers=list(headers))
             )
         except (KafkaError, ValueError) as error:
-            raise unavailable(self._settings, f"{record.topic} cannot be written ({kind(error)})") from error
+            raise unavailable(self._settings, f"{topic} cannot be written ({kind(error)})") from error
         if len(self._pending) >= MOST_PENDING:
             self.flush()
 

@@ -95,10 +95,15 @@ class Via(Struct, frozen=True, kw_only=True):
         return VIA, msgspec.json.encode(self)
 
 
+REASONS: Final = frozenset({"repair", "replay", "dead_letter"})
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One delivery of a record: where it entered first, where it is now, and what is handed on."""
 
+    reason: str
+    """One of REASONS, ``other``, or empty for a first delivery."""
     origin: Origin
     received_at: datetime | None
     """Of the first delivery; None: of this one."""
@@ -114,9 +119,10 @@ def delivery(position: Origin, headers: Headers) -> Delivery:
     if again is None:
         if any(name == VIA for name, _ in headers):
             headers = without(headers)
-        return Delivery(position, None, headers)
+        return Delivery("", position, None, headers)
     handed_on = Via(positions=(position, *again.earlier[:MOST_EARLIER]), generation=again.generation)
-    return Delivery(again.origin, again.received_at, (*without(headers), handed_on.header()))
+    reason = again.reason if again.reason in REASONS else "other"
+    return Delivery(reason, again.origin, again.received_at, (*without(headers), handed_on.header()))
 
 
 def without(headers: Iterable[tuple[str, bytes]]) -> Headers:

@@ -1,11 +1,13 @@
 """Dead letters in ClickHouse: the original bytes and why, keyed by where they entered."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from clickhouse_driver import Client
 
+from pipeline.dead.states import CLOSED, CONDITIONS, REPLAYED, State
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.store.client import clear_errors
 from schemas.events import Origin
@@ -18,6 +20,54 @@ _COLUMNS: Final = (
 _SELECT: Final = ", ".join(f"`{name}`" for name in _COLUMNS)
 # Values are any bytes: the driver must not decode them (the client of the store does, for its other tables).
 _BYTES: Final = {"strings_as_bytes": True}
+
+
+_GROUPS: Final = {"stage": "stage", "reason": "reason", "topic": "topic", "day": "toString(toDate(failed_at))"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which letters; what is None does not matter. Times are aware and compare with ``failed_at``."""
+
+    state: State = "open"
+    reason: str | None = None
+    stage: str | None = None
+    topic: str | None = None
+    incarnation: str | None = None
+    origin: Origin | None = None
+    place: tuple[str, int, int] | None = None
+    """(topic, partition, offset) under any incarnation of the broker."""
+    since: datetime | None = None
+    until: datetime | None = None
+    contains: bytes | None = None
+    """Somewhere in the bytes."""
+
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """A condition over ``dead_letters FINAL``, and its parameters."""
+        wanted: dict[str, Any] = {
+            "reason": self.reason,
+            "stage": self.stage,
+            "topic": self.topic,
+            "incarnation": self.incarnation,
+        }
+        if self.place is not None:
+            wanted |= dict(zip(("topic", "partition", "offset"), self.place, strict=True))
+        if self.origin is not None:
+            o = self.origin
+            wanted |= {"incarnation": o.incarnation, "topic": o.topic, "partition": o.partition, "offset": o.offset}
+        parameters = {name: value for name, value in wanted.items() if value is not None}
+        conditions = [CONDITIONS[self.state], *(f"`{name}` = %({name})s" for name in parameters)]
+        if self.since is not None:
+            conditions.append("failed_at >= fromUnixTimestamp64Milli(%(since)s)")
+            parameters["since"] = _millis(self.since)
+        if self.until is not None:
+            conditions.append("failed_at < fromUnixTimestamp64Milli(%(until)s)")
+            parameters["until"] = _millis(self.until)
+        if self.contains is not None:
+            # As hexadecimal digits: a parameter is text, and these are any bytes.
+            conditions.append("position(value, unhex(%(contains)s)) > 0")
+            parameters["contains"] = self.contains.hex()
+        return " AND ".join(conditions), parameters
 
 
 class DeadLetterStore:
@@ -35,61 +85,76 @@ class DeadLetterStore:
             self._client.execute(f"INSERT INTO dead_letters ({_SELECT}) VALUES", rows)
         return len(rows)
 
+    def erase(self, letters: Sequence[DeadLetter]) -> None:
+        """Overwrite value, key and headers of ``letters`` by nothing; the facts stay."""
+        self.write([replace(letter, value=b"", key=None, headers=()) for letter in letters])
+
     def count(self, incarnation: str | None = None) -> int:
-        """Distinct origins, of all incarnations of the broker or of one."""
-        where = "" if incarnation is None else " WHERE incarnation = %(i)s"
-        sql = f"SELECT uniqExact(incarnation, topic, `partition`, `offset`) FROM dead_letters{where}"  # noqa: S608
+        """Distinct origins that ended as dead letters: all but those that were sent again since they died.
+
+        Of all incarnations of the broker or of one.
+        """
+        return self._count(incarnation, f"NOT ({REPLAYED})")
+
+    def open_count(self, incarnation: str | None = None) -> int:
+        """Those of which nobody has disposed yet: neither sent again nor purged."""
+        return self._count(incarnation, f"NOT ({CLOSED})")
+
+    def _count(self, incarnation: str | None, state: str) -> int:
+        where = "" if incarnation is None else " AND incarnation = %(i)s"
+        sql = f"SELECT count() FROM dead_letters FINAL WHERE {state}{where}"  # noqa: S608 - constants
         with clear_errors(self._client):
             return int(self._client.execute(sql, {"i": incarnation or ""})[0][0])
 
     def by_reason(self, incarnation: str | None = None) -> dict[tuple[str, str], int]:
-        """(stage, reason) -> distinct origins, the most frequent first."""
-        where = "" if incarnation is None else " WHERE incarnation = %(i)s"
+        """(stage, reason) -> open letters, the most frequent first."""
+        wanted = Filter(incarnation=incarnation)
+        return {(stage, reason): n for (stage, reason), n in self.group(wanted, ("stage", "reason")).items()}
+
+    def group(self, wanted: "Filter", by: Sequence[str]) -> dict[tuple[str, ...], int]:
+        """Letters by the values of ``by`` (stage, reason, topic, day), the most frequent first."""
+        where, parameters = wanted.sql()
+        names = ", ".join(_GROUPS[name] for name in by)
         sql = (
-            f"SELECT stage, reason, count() AS n FROM dead_letters FINAL{where} "  # noqa: S608 - constants
-            "GROUP BY stage, reason ORDER BY n DESC, stage, reason"
+            f"SELECT {names}, count() AS n FROM dead_letters FINAL WHERE {where} "  # noqa: S608 - constants
+            f"GROUP BY {', '.join(str(n + 1) for n in range(len(by)))} ORDER BY n DESC, {', '.join('123'[: len(by)])}"
         )
         with clear_errors(self._client):
-            return {(stage, reason): n for stage, reason, n in self._client.execute(sql, {"i": incarnation or ""})}
+            return {tuple(map(str, row[:-1])): int(row[-1]) for row in self._client.execute(sql, parameters)}
 
     def list(
-        self,
-        *,
-        limit: int = 20,
-        reason: str | None = None,
-        stage: str | None = None,
-        incarnation: str | None = None,
-        origin: Origin | None = None,
-        place: tuple[str, int, int] | None = None,
-        since: datetime | None = None,
-    ) -> list[DeadLetter]:
-        """The newest ``limit`` letters; only those of what is given.
-
-        ``place`` is (topic, partition, offset) under any incarnation of the broker; ``since`` is aware and compares
-        with ``failed_at``.
-        """
-        wanted: dict[str, Any] = {"reason": reason, "stage": stage, "incarnation": incarnation}
-        if origin is not None:
-            wanted |= {
-                "incarnation": origin.incarnation,
-                "topic": origin.topic,
-                "partition": origin.partition,
-                "offset": origin.offset,
-            }
-        if place is not None:
-            wanted |= dict(zip(("topic", "partition", "offset"), place, strict=True))
-        wanted = {name: value for name, value in wanted.items() if value is not None}
-        where = " AND ".join(f"`{name}` = %({name})s" for name in wanted) or "1"
-        if since is not None:
-            where += " AND failed_at >= fromUnixTimestamp64Milli(%(since)s)"
-            wanted["since"] = (since - _EPOCH) // timedelta(milliseconds=1)
-        sql = (
-            f"SELECT {_SELECT.replace('`failed_at`', 'toUnixTimestamp64Milli(failed_at)')} FROM dead_letters FINAL "  # noqa: S608
-            f"WHERE {where} ORDER BY failed_at DESC, incarnation, topic, `partition`, `offset` DESC LIMIT %(limit)s"
+        self, wanted: "Filter | None" = None, *, limit: int = 20, after: DeadLetter | None = None, oldest: bool = False
+    ) -> "list[DeadLetter]":
+        """The newest ``limit`` letters, or the ``oldest``; with ``after``, those that come after it in that order."""
+        where, parameters = (wanted or Filter()).sql()
+        direction, compared = ("ASC", ">") if oldest else ("DESC", "<")
+        if after is not None:
+            where += (
+                f" AND (failed_at, incarnation, topic, `partition`, `offset`) {compared} "
+                "(fromUnixTimestamp64Milli(%(after_ms)s), %(after_i)s, %(after_t)s, %(after_p)s, %(after_o)s)"
+            )
+            o = after.origin
+            parameters |= {"after_ms": _millis(after.failed_at), "after_i": o.incarnation, "after_t": o.topic}
+            parameters |= {"after_p": o.partition, "after_o": o.offset}
+        order = ", ".join(
+            f"{name} {direction}" for name in ("failed_at", "incarnation", "topic", "`partition`", "`offset`")
         )
+        select = _SELECT.replace("`failed_at`", "toUnixTimestamp64Milli(failed_at)")
+        sql = f"SELECT {select} FROM dead_letters FINAL WHERE {where} ORDER BY {order} LIMIT %(limit)s"  # noqa: S608
         with clear_errors(self._client):
-            rows = self._client.execute(sql, {**wanted, "limit": limit}, settings=_BYTES)
+            rows = self._client.execute(sql, {**parameters, "limit": limit}, settings=_BYTES)
         return [_letter(row) for row in rows]
+
+    def total(self, wanted: "Filter") -> int:
+        """How many letters match."""
+        where, parameters = wanted.sql()
+        with clear_errors(self._client):
+            rows = self._client.execute(f"SELECT count() FROM dead_letters FINAL WHERE {where}", parameters)  # noqa: S608
+        return int(rows[0][0])
+
+
+def _millis(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _text(raw: Any) -> str:  # noqa: ANN401 - what the driver returns
@@ -101,7 +166,7 @@ def _row(letter: DeadLetter) -> tuple[Any, ...]:
     return (
         *(_bytes(origin.incarnation), _bytes(origin.topic), origin.partition, origin.offset),
         *(_bytes(letter.stage), _bytes(letter.reason), _bytes(letter.error)),
-        (letter.failed_at - _EPOCH) // timedelta(milliseconds=1),
+        _millis(letter.failed_at),
         *(letter.key or b"", letter.value, [(_bytes(name), value) for name, value in letter.headers]),
     )
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from pipeline.dead.states import CLOSED
+
 SHORT_WINDOW_S: Final = 5 * 3600
 """Up to here rollup_recent (10-second slots, kept 12 hours) holds this window and the one before it."""
 MAX_WINDOW_S: Final = 366 * 86400
@@ -340,7 +342,7 @@ def newest_stored(client: Executes, view: View, now: float) -> datetime | None:
 
 @dataclass(frozen=True)
 class DeadCounts:
-    """Dead letters by distinct origin: in the window, ever, and the commonest reasons within the window."""
+    """Open dead letters by distinct origin: in the window, in all, and the commonest reasons within the window."""
 
     window: int
     total: int
@@ -352,7 +354,8 @@ def dead_letters(client: Executes, span: Period) -> DeadCounts:
     origin = "(incarnation, topic, partition, offset)"
     rows = client.execute(
         f"SELECT reason, uniqExactIf({origin}, failed_at >= toDateTime(%(start)s, 'UTC')) AS recent,"  # noqa: S608 - names
-        f" uniqExact({origin}) AS ever FROM dead_letters GROUP BY reason ORDER BY recent DESC, ever DESC, reason",
+        f" uniqExact({origin}) AS ever FROM dead_letters FINAL WHERE NOT ({CLOSED})"
+        " GROUP BY reason ORDER BY recent DESC, ever DESC, reason",
         {"start": span.start},
         settings=READ,
     )

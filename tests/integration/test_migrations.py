@@ -30,6 +30,7 @@ TABLES = {
     "rescore_pages",
     "ledger",
     "ledger_marks",
+    "dead_letter_actions",
 }
 
 

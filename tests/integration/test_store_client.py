@@ -9,7 +9,7 @@ from clickhouse_driver import Client
 from pipeline.errors import ClickHouseRefused, ClickHouseUnavailable
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.store.client import clear_errors, connect, server_version, wait_for
-from pipeline.store.deadletters import DeadLetterStore
+from pipeline.store.deadletters import DeadLetterStore, Filter
 from pipeline.store.mentions import MentionStore, WriteOutcome
 from pipeline.store.migrations import migrate
 from schemas.events import Origin
@@ -125,8 +125,8 @@ def test_dead_letters_are_found_by_reason_and_origin(client: Client) -> None:
     store = DeadLetterStore(client)
     store.write([letter(n, reason="invalid" if n % 2 else "not_json") for n in range(10)])
     assert [found.origin.offset for found in store.list(limit=2)] == [9, 8]
-    assert {found.origin.offset for found in store.list(reason="invalid")} == {1, 3, 5, 7, 9}
-    assert [found.origin.offset for found in store.list(origin=letter(4).origin)] == [4]
-    assert store.list(reason="'; DROP TABLE dead_letters --", stage="x", incarnation="y") == []
+    assert {found.origin.offset for found in store.list(Filter(reason="invalid"))} == {1, 3, 5, 7, 9}
+    assert [found.origin.offset for found in store.list(Filter(origin=letter(4).origin))] == [4]
+    assert store.list(Filter(reason="'; DROP TABLE dead_letters --", stage="x", incarnation="y")) == []
     # the bytes of this query did not change how the client reads the next
     assert client.execute("SELECT 'text'") == [("text",)]
