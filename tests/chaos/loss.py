@@ -1,0 +1,90 @@
+"""What a kill of the embedded broker loses, shown and counted: its log is its memory."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from clickhouse_driver import Client
+
+from schemas.ids import mention_id
+from tests.chaos.findings import Finding
+from tests.chaos.offsets import Offsets
+from tests.chaos.sender import Sender
+from tests.chaos.workload import Message, iso
+from tests.chaos.world import PARTITIONS, World
+
+BEFORE: Final = 400
+AFTER: Final = 100
+WAIT_S: Final = 120.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``before`` mentions were confirmed when the broker was killed; ``after`` were sent to the one that followed."""
+
+    before: int
+    before_stored: int
+    after: int
+    after_stored: int
+    noticed: int
+    """Workers that ended because the broker had lost its data (exit code 9)."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Loss is expected; going on without a word, or not going on, is not."""
+        found = []
+        if not self.noticed:
+            found.append(Finding("a broker that lost its data was not noticed", 1, "no worker ended with exit code 9"))
+        if self.after_stored != self.after:
+            missing = self.after - self.after_stored
+            found.append(
+                Finding("lost after the broker's loss", missing, f"{self.after_stored} of {self.after} stored")
+            )
+        return found
+
+
+def kill_broker(world: World, client: Client, say: Callable[[str], object]) -> Loss:
+    """Send, kill the broker, start another, send again; wait until the second part is stored."""
+    _send(world, "before", BEFORE)
+    say(f"broker-loss: {BEFORE} mentions confirmed; the broker is killed")
+    world.broker.child.kill()
+    world.broker.start()
+    deadline = time.monotonic() + WAIT_S
+    while _noticed(world) == 0 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    world.fleet.wait(list(world.fleet.children))
+    _send(world, "after", AFTER)
+    offsets = Offsets(world.broker.address)
+    while time.monotonic() < deadline:
+        behind = offsets.behind()
+        if behind is not None and not any(behind.values()) and _stored(client, "after") == AFTER:
+            break
+        time.sleep(1)
+    offsets.close()
+    return Loss(BEFORE, _stored(client, "before"), AFTER, _stored(client, "after"), _noticed(world))
+
+
+def _noticed(world: World) -> int:
+    return sum(times for (_, ended), times in world.fleet.ends.items() if ended == "exit code 9")
+
+
+def _send(world: World, name: str, count: int) -> None:
+    from pipeline.kafka.admin import ensure_topics
+
+    ensure_topics(world.settings)
+    now = iso(int(time.time() * 1000))
+    sender = Sender(world.broker.address, PARTITIONS)
+    messages = []
+    for n in range(count):
+        event = {"source": f"loss-{name}", "id": str(n), "text": f"Lumora {n}", "published_at": now}
+        key = mention_id("default", f"loss-{name}", str(n), None, None, "").encode()
+        messages.append((n, Message("mention", json.dumps(event).encode(), key)))
+    sender.send(messages)
+    sender.close()
+
+
+def _stored(client: Client, name: str) -> int:
+    sql = "SELECT uniqExact(mention_id) FROM mentions FINAL WHERE source = %(s)s AND is_deleted = 0"
+    return int(client.execute(sql, {"s": f"loss-{name}"})[0][0])
