@@ -140,14 +140,11 @@ class Apache:
         for name, value in (("PORT", self._port), ("CONTROLLER", free_port()), ("DATA", self._folder / "data")):
             text = text.replace(f"@{name}@", str(value))
         names = {worker: worker.upper().replace("-", "_") for worker in listeners}
-        lines = []
-        for line in text.splitlines():
-            setting = line.partition("=")[0]
-            if setting == "listeners":
-                line += "".join(f",{names[worker]}://{address}" for worker, address in listeners.items())
-            elif setting == "advertised.listeners":
-                line += "".join(f",{names[worker]}://{self._own[worker]}" for worker in listeners)
-            lines.append(line)
+        more = {
+            "listeners": "".join(f",{names[worker]}://{address}" for worker, address in listeners.items()),
+            "advertised.listeners": "".join(f",{names[worker]}://{self._own[worker]}" for worker in listeners),
+        }
+        lines = [line + more.get(line.partition("=")[0], "") for line in text.splitlines()]
         protocols = ",".join(f"{name}:PLAINTEXT" for name in ("PLAINTEXT", "CONTROLLER", *names.values()))
         lines += [f"listener.security.protocol.map={protocols}", "inter.broker.listener.name=PLAINTEXT"]
         path = self._folder / "server.properties"

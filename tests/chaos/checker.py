@@ -115,8 +115,8 @@ def _letters(client: Client) -> Iterator[Letter]:
         "SELECT topic, `partition`, `offset`, stage, reason, error, value FROM dead_letters FINAL",
         settings=_SLOW | {"strings_as_bytes": True},
     ):
-        texts = (part.decode(errors="replace") for part in (stage, reason, error))
-        yield Letter(topic.decode(errors="replace"), partition, offset, *texts, value)
+        said = [part.decode(errors="replace") for part in (topic, stage, reason, error)]
+        yield Letter(said[0], partition, offset, said[1], said[2], said[3], value)
 
 
 def _compare_rollup(client: Client, table: Table, truth: Truth, into: Collector) -> int:

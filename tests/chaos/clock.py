@@ -22,7 +22,6 @@ class Clocks:
             "FAKETIME_TIMESTAMP_FILE": str(self._file(worker)),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_NO_CACHE": "0",
         }
 
     def set(self, worker: str, offset_s: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Form:
-    """One run. The same ``seed`` gives the same messages (but for the day) and the same schedule on the same machine."""
+    """One run. The same ``seed`` gives the same messages (but for the day) and, on one machine, the same schedule."""
 
     broker: str
     mentions: int

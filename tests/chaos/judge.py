@@ -1,7 +1,7 @@
 """A deterministic judge in place of the model, for volume: it judges a text in microseconds.
 
-One text in ten is *restless*: its label also depends on the process and on the call, so that a redelivered mention comes
-out with another label, as it does after a new model or a human correction. Counts must not notice.
+One text in ten is *restless*: its label also depends on the process and on the call, so that a redelivered mention
+comes out with another label, as it does after a new model. Counts must not notice.
 """
 
 import hashlib

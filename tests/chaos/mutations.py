@@ -24,6 +24,10 @@ class Mutation:
     """(fault, its targets)."""
 
 
+def _put(owner: object, name: str, instead: object) -> None:
+    setattr(owner, name, instead)
+
+
 def _acknowledge_early(role: str, one_in: int) -> None:
     """The sink returns at once and inserts two seconds later."""
     from agents.sink import SinkStage
@@ -40,7 +44,7 @@ def _acknowledge_early(role: str, one_in: int) -> None:
         behind.add(task)
         task.add_done_callback(behind.discard)
 
-    SinkStage.handle = handle  # type: ignore[method-assign]
+    _put(SinkStage, "handle", handle)
 
 
 def _drop(role: str, one_in: int) -> None:
@@ -55,16 +59,16 @@ def _drop(role: str, one_in: int) -> None:
 
         await whole(stage, [message for message in batch if not lost(message.value)])
 
-    LanguageStage.handle = handle  # type: ignore[method-assign]
+    _put(LanguageStage, "handle", handle)
 
 
 def _add_up(role: str, one_in: int) -> None:
     """The minutes are not recomputed: what a batch brings is added to what is there."""
-    from pipeline.store import mentions
+    from pipeline.store import mentions, rollups
     from pipeline.store.rows import brands_of, judgement_of
     from schemas.events import ScoredMention
 
-    whole, coarse = mentions.MentionStore._write, mentions.recount_coarse
+    whole, coarse = mentions.MentionStore._write, rollups.recount_coarse
 
     def without_minutes(*arguments: Any) -> list[Any]:
         return [recount for recount in coarse(*arguments) if recount.rollup.table != "rollup_minute"]
@@ -89,8 +93,8 @@ def _add_up(role: str, one_in: int) -> None:
         )
         return outcome
 
-    mentions.recount_coarse = without_minutes
-    mentions.MentionStore._write = write  # type: ignore[method-assign]
+    _put(mentions, "recount_coarse", without_minutes)
+    _put(mentions.MentionStore, "_write", write)
 
 
 def _skip_at_shutdown(role: str, one_in: int) -> None:
@@ -103,7 +107,7 @@ def _skip_at_shutdown(role: str, one_in: int) -> None:
         if not loop._control.stopping:
             await whole(loop, events)
 
-    StageLoop.process = process  # type: ignore[method-assign]
+    _put(StageLoop, "process", process)
 
 
 def _swallow(role: str, one_in: int) -> None:
@@ -116,7 +120,7 @@ def _swallow(role: str, one_in: int) -> None:
         except Exception:
             return [], []
 
-    Store.write = write  # type: ignore[method-assign]
+    _put(Store, "write", write)
 
 
 def _identity_of_the_message(role: str, one_in: int) -> None:
@@ -131,7 +135,7 @@ def _identity_of_the_message(role: str, one_in: int) -> None:
         event.mention_id = hashlib.blake2b(place, digest_size=16).hexdigest()
         return event
 
-    pipeline.detect.Detector.detect = detect  # type: ignore[method-assign]
+    _put(pipeline.detect.Detector, "detect", detect)
 
 
 def _time_of_arrival(role: str, one_in: int) -> None:
@@ -145,12 +149,11 @@ def _time_of_arrival(role: str, one_in: int) -> None:
     def mention(detector: Any, event: Any, origin: Any, received_at: Any) -> Any:
         return msgspec.structs.replace(whole(detector, event, origin, received_at), published_at=received_at)
 
-    pipeline.detect.Detector._mention = mention  # type: ignore[method-assign]
+    _put(pipeline.detect.Detector, "_mention", mention)
 
 
 def _forget_poison(role: str, one_in: int) -> None:
     """What cannot be processed is acknowledged and not put anywhere."""
-    from agents import language
     from agents.outbox import Outbox
 
     whole = Outbox.deliver
@@ -159,7 +162,7 @@ def _forget_poison(role: str, one_in: int) -> None:
         await whole(outbox, [record for record in records if record.topic != "mentions.dead"])
 
     if role == "language":
-        language.Outbox.deliver = deliver  # type: ignore[method-assign]
+        _put(Outbox, "deliver", deliver)
 
 
 MUTATIONS: Final[dict[str, Mutation]] = {

@@ -14,7 +14,7 @@ from tests.chaos.tools import toxiproxy
 
 
 class Network:
-    """One Toxiproxy; a *link* is one of its proxies. Where there is no Toxiproxy (tools.NotHere), there is no Network."""
+    """One Toxiproxy; a *link* is one of its proxies."""
 
     def __init__(self, folder: Path) -> None:
         """Raises tools.NotHere."""

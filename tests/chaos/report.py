@@ -108,8 +108,9 @@ def _counts(verdict: Verdict) -> list[tuple[str, Any]]:
 def _told(loss: Loss) -> str:
     return (
         f"{loss.before} mentions were confirmed when it was killed: {loss.before_stored} of them are stored, "
-        f"{loss.before - loss.before_stored} were in its memory only and are lost. {loss.noticed} workers noticed and "
-        f"ended (exit code 9). Of {loss.after} mentions sent to the broker that followed, {loss.after_stored} are stored."
+        f"{loss.before - loss.before_stored} were in its memory only and are lost. {loss.noticed} of {loss.workers} "
+        f"workers noticed and ended (exit code 9). Of {loss.after} mentions sent to the broker after it, "
+        f"{loss.after_stored} are stored."
     )
 
 

@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
 from tests.services import CACHE
 
 TOXIPROXY: Final = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"
+LIBFAKETIME: Final = "libfaketime==3.0.1"
 FOLDER: Final = CACHE.parent / "chaos"
 
 
@@ -28,17 +30,18 @@ def toxiproxy() -> Path:
 
 
 def libfaketime() -> Path:
-    """libfaketime for programs with threads, from Debian's package (unpacked, not installed). Raises NotHere."""
-    folder = FOLDER / "libfaketime"
-    if not (found := list(folder.glob("usr/lib/*/faketime/libfaketimeMT.so.1"))):
-        if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-            raise NotHere("libfaketime comes from Debian's package, and this machine has no apt-get")
-        folder.mkdir(parents=True, exist_ok=True)
-        _run(["apt-get", "-q", "download", "libfaketime"], "apt-get download", cwd=folder)
-        (package,) = folder.glob("libfaketime_*.deb")
-        _run(["dpkg", "-x", str(package), str(folder)], "dpkg -x")
-        found = list(folder.glob("usr/lib/*/faketime/libfaketimeMT.so.1"))
-    return found[0]
+    """libfaketime, from its package on PyPI. Raises NotHere.
+
+    Not Debian's 0.9.10: there ``time.sleep`` of Python 3.11 fails with EINVAL as soon as only the wall clock is faked.
+    """
+    folder = FOLDER / LIBFAKETIME.replace("==", "-")
+    library = folder / "libfaketime" / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
+    if not library.exists():
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-deps"]
+        _run([*pip, "--target", str(folder), LIBFAKETIME], "pip install")
+    if not library.exists():
+        raise NotHere(f"{LIBFAKETIME} brings no library for this platform")
+    return library
 
 
 def _run(argv: list[str], what: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> None:

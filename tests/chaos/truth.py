@@ -56,7 +56,7 @@ class Truth:
         return self.messages - len(self.poison) - self.ids
 
     def windows(self, seconds: int) -> Counter[tuple[str, int, str, str]]:
-        """Mentions by (tenant, start of the window in s since 1970, brand, source); brand ``""`` is each mention once."""
+        """Mentions by (tenant, start of window in s since 1970, brand, source); brand ``""`` is each mention once."""
         found: Counter[tuple[str, int, str, str]] = Counter()
         for (tenant, _), state in self.states.items():
             if not state.deleted:

@@ -200,7 +200,7 @@ class _Author:
         return text if self._rng.random() < 0.33 else f"{text} ({mark})"
 
     def _moment(self) -> int:
-        """Publication in ms since 1970: mostly the last minutes; also the last hours, long ago, ahead, edges of hours."""
+        """Publication in ms since 1970: mostly minutes ago; also hours ago, long ago, ahead, at edges of hours."""
         rng, now = self._rng, self._now_ms
         kind = rng.random()
         if kind < 0.70:

@@ -13,6 +13,7 @@ IN_MEMORY = "the embedded broker's log is its memory: a broker that ends has a p
 
 class _OnService(Fault):
     verb = ""
+    what = ""
     lasts = (1.0, 4.0)
 
     def __init__(self, service: str) -> None:
