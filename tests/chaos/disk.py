@@ -29,6 +29,7 @@ class Disk:
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
         """Mount it, after :func:`own_mounts`. Raises NotHere."""
+        self._folder = folder
         self._ballast = folder / "ballast"
         folder.mkdir(parents=True, exist_ok=True)
         _run("mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder))
@@ -46,6 +47,10 @@ class Disk:
     def free(self) -> None:
         """Give the space back."""
         self._ballast.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Give its memory back, and all that is on it."""
+        _run("umount", "--lazy", str(self._folder))
 
 
 def _run(*argv: str) -> None:

@@ -6,9 +6,11 @@ They replace functions of the product in the worker's process (:mod:`tests.chaos
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from tests.chaos.findings import Finding
 
 HELD_S: Final = 2.0
 """How long the write-behind of ``acknowledge-early`` holds a batch that is acknowledged already."""
@@ -20,8 +22,14 @@ class Mutation:
 
     what: str
     apply: Callable[[str, int], None]
+    shows: tuple[str, ...]
+    """How one of the findings must begin."""
     faults: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(fault, its targets)."""
+
+    def found_in(self, findings: Iterable[Finding]) -> bool:
+        """True when the checker says what this mutation does, and not only that something else is odd."""
+        return any(finding.what.startswith(self.shows) for finding in findings)
 
 
 def _put(owner: object, name: str, instead: object) -> None:
@@ -165,17 +173,31 @@ def _forget_poison(role: str, one_in: int) -> None:
         _put(Outbox, "deliver", deliver)
 
 
+_LOST: Final = ("lost", "an old revision", "deleted and still counted", "poison that is no dead letter")
+"""What the loss of one message shows as, by what it said."""
+
 MUTATIONS: Final[dict[str, Mutation]] = {
-    "acknowledge-early": Mutation("acknowledge before the insert", _acknowledge_early, (("kill-worker", ("sink-1",)),)),
-    "drop": Mutation("drop one message in 10,000 (in the short form one in 500)", _drop),
-    "add-up": Mutation("count minutes by adding, not by recomputing", _add_up),
+    "acknowledge-early": Mutation(
+        "acknowledge before the insert", _acknowledge_early, _LOST, (("kill-worker", ("sink-1",)),)
+    ),
+    "drop": Mutation("drop one message in 10,000 (in 500 in the short form)", _drop, _LOST),
+    "add-up": Mutation(
+        "count minutes by adding, not by recomputing", _add_up, ("wrong window or brand in rollup_minute",)
+    ),
     "skip-at-shutdown": Mutation(
         "skip the last batch at shutdown",
         _skip_at_shutdown,
+        _LOST,
         (("term-worker", ("language-1", "sentiment-1", "sink-1")),),
     ),
-    "swallow": Mutation("swallow an exception of ClickHouse", _swallow, (("clickhouse-kill", ("clickhouse",)),)),
-    "identity": Mutation("know a mention by its offset", _identity_of_the_message),
-    "time-of-arrival": Mutation("count by time of arrival", _time_of_arrival),
-    "forget-poison": Mutation("acknowledge poison without a dead letter", _forget_poison),
+    "swallow": Mutation("swallow an exception of ClickHouse", _swallow, _LOST, (("clickhouse-kill", ("clickhouse",)),)),
+    "identity": Mutation(
+        "know a mention by its offset, so that repeats count again",
+        _identity_of_the_message,
+        ("a mention that nobody sent", "doubled"),
+    ),
+    "time-of-arrival": Mutation("count by time of arrival", _time_of_arrival, ("wrong time",)),
+    "forget-poison": Mutation(
+        "acknowledge poison without a dead letter", _forget_poison, ("poison that is no dead letter",)
+    ),
 }

@@ -73,10 +73,10 @@ def plan_of(form: Form, world: World, report: Report) -> list[Planned]:
 
 
 def _plan_of_mutation(form: Form) -> list[Planned]:
-    """The faults that bring a mutation out, on every worker or service that they can hit, three times."""
+    """The faults that bring a mutation out, on every worker or service that they can hit, five times."""
     plan = []
     for fault, targets in MUTATIONS[form.mutation].faults:
-        for part in (0.3, 0.5, 0.7):
+        for part in (0.2, 0.35, 0.5, 0.65, 0.8):
             at = int(form.mentions * part)
             plan += [Planned(at, fault, target, 1.0, 0) for target in targets]
     return plan

@@ -1,6 +1,6 @@
 """Everything that runs while faults come: services, the network between them, workers."""
 
-import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,12 +96,16 @@ class World:
         return cls(folder, broker, clickhouse, fleet, settings, network, disk, clocks, missing, tuple(links))
 
     def stop(self) -> None:
-        """End everything."""
+        """End everything. Logs stay, the data of the services goes."""
         self.fleet.stop()
         self.clickhouse.child.stop(10)
         self.broker.child.stop(10)
         if self.network:
             self.network.stop()
+        if self.disk:
+            self.disk.remove()
+        for data in ("kafka", "clickhouse"):
+            shutil.rmtree(self.folder / data, ignore_errors=True)
 
 
 def _network(folder: Path, missing: dict[str, str]) -> Network | None:
@@ -130,8 +134,3 @@ def _clocks(folder: Path, missing: dict[str, str]) -> Clocks | None:
     except NotHere as reason:
         missing["clock"] = str(reason)
         return None
-
-
-def work_folder() -> Path:
-    """Where runs keep their data unless told otherwise."""
-    return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - a folder of its own is made in it
