@@ -7,7 +7,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline.embedded.child import Child
 from pipeline.embedded.ports import free_port
@@ -51,7 +51,7 @@ class Fleet:
         left = list(waiting)
         deadline = time.monotonic() + READY_S
         while left:
-            if self._member(left[0]):
+            if self.status(left[0]).get("member"):
                 left.pop(0)
                 continue
             watched = self._supervisor.watched[left[0]]
@@ -75,13 +75,15 @@ class Fleet:
         for child in self.children.values():
             child.stop(10)
 
-    def _member(self, name: str) -> bool:
+    def status(self, name: str) -> dict[str, Any]:
+        """What /status of a worker says; nothing when it does not answer."""
         try:
             url = f"http://127.0.0.1:{self._ports[name]}/status"
             with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(json.load(answer).get("member"))
+                found: dict[str, Any] = json.load(answer)
+                return found
         except (OSError, ValueError):
-            return False
+            return {}
 
     def _changed(self, name: str, watched: Watched) -> None:
         if watched.state in {"restarting", "failed"}:

@@ -110,7 +110,7 @@ def _told(loss: Loss) -> str:
         f"{loss.before} mentions were confirmed when it was killed: {loss.before_stored} of them are stored, "
         f"{loss.before - loss.before_stored} were in its memory only and are lost. {loss.noticed} of {loss.workers} "
         f"workers noticed and ended (exit code 9). Of {loss.after} mentions sent to the broker after it, "
-        f"{loss.after_stored} are stored."
+        f"{loss.after_stored} are stored." + "".join(f"\n- {text}" for text in loss.said)
     )
 
 
