@@ -94,7 +94,8 @@ class Director:
     def _end(self, happened: Happened) -> None:
         for attempt in range(_TRIES):
             try:
-                FAULTS[happened.planned.fault].end(self._world, happened.planned)
+                more = FAULTS[happened.planned.fault].end(self._world, happened.planned)
+                happened.detail = f"{happened.detail} {more or ''}".strip()
                 return
             except Exception as error:
                 self._say(f"{happened.planned.fault} could not be ended: {error!r}")

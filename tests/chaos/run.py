@@ -65,6 +65,8 @@ def plan_of(form: Form, world: World, report: Report) -> list[Planned]:
             report.not_run[name] = reason
         elif not (targets := fault.targets(world)):
             report.not_run[name] = "there is nothing that it could hit"
+        elif fault.withheld and name not in form.only:
+            report.not_run[name] = fault.withheld
         elif form.only and name not in form.only:
             report.not_run[name] = "not asked for"
         else:

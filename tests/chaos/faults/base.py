@@ -14,6 +14,8 @@ class Fault(Protocol):
     """In a few words, for the report."""
     lasts: tuple[float, float]
     """Shortest and longest, in seconds."""
+    withheld: str = ""
+    """Why it is drawn only when it is asked for by name."""
 
     def available(self, world: World) -> str | None:
         """None, or why it cannot be had here."""
@@ -27,5 +29,5 @@ class Fault(Protocol):
     def start(self, world: World, planned: Planned) -> str:
         """Make it go wrong; returns details for the report."""
 
-    def end(self, world: World, planned: Planned) -> None:
-        """Put it right again, whatever happened in between."""
+    def end(self, world: World, planned: Planned) -> str | None:
+        """Put it right again, whatever happened in between; returns more details."""
