@@ -1,8 +1,9 @@
 """ClickHouse's disk is full.
 
-ClickHouse 26.9 (chdb-core) can finish a merge on a full disk with a part whose files are all empty. From then on
-every read that meets the part fails (code 246); after a restart the table can be read, without the rows of the part. So
-this fault is drawn only when it is asked for (``--only disk-full``); then ClickHouse is restarted, and the report says so.
+ClickHouse 26.9 (chdb-core) can finish a merge on a full disk with a part whose files are all empty. From then on every
+read that meets the part fails (code 246). A restart at once brought the rows back (from the parts that were merged),
+one 3 minutes later did not. So this fault is drawn only when it is asked for (``--only disk-full``), ClickHouse is
+restarted when it left such a part, and the report says so.
 """
 
 from typing import Final
