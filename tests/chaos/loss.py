@@ -43,11 +43,10 @@ class Loss:
         if blind := self.workers - self.noticed:
             example = f"{self.noticed} of {self.workers} ended with exit code 9 within {NOTICE_S:.0f} s"
             found.append(Finding("a worker did not notice that the broker lost its data", blind, example))
-        if self.after_stored != self.after:
+        if self.after_stored != self.after and not self.said:
             missing = self.after - self.after_stored
-            found.append(
-                Finding("lost after the broker's loss", missing, f"{self.after_stored} of {self.after} stored")
-            )
+            example = f"{self.after_stored} of {self.after} stored, and no worker says why"
+            found.append(Finding("lost in silence after the broker's loss", missing, example))
         return found
 
 
