@@ -8,7 +8,7 @@ ARGS ?=
 TEST_WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev setup-train frontend demo test test-faults lint format bench lock schemas clean
+.PHONY: help setup setup-dev setup-train frontend demo test test-faults chaos lint format bench lock schemas clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test: setup-dev ## Run the tests: make test ARGS="-k brands"
 test-faults: setup-dev ## The tests of crashes and races at every statement, not at every third as in `make test`
 	@BABELWATCH_TEST_FULL=1 $(BIN)/python -m pytest tests/integration/test_store_faults.py \
 		tests/integration/test_rescore_faults.py $(ARGS)
+
+chaos: setup-dev ## Run through faults and check every count: make chaos ARGS=--short (the full form takes hours)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: setup-dev ## Format check, lint (with the bandit rules), types
 	@$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import aiokafka
 import faust
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
@@ -29,11 +31,25 @@ ROOM_FOR_HEADERS: Final = 64 * 1024
 
 
 class _PromptConsumer(aiokafka.AIOKafkaConsumer):
-    """aiokafka's consumer with the argument that Faust hard-codes lowered."""
+    """aiokafka's consumer with the argument that Faust hard-codes lowered, and no commit beyond the log's end."""
 
     def __init__(self, *topics: str, **options: Any) -> None:  # noqa: ANN401 - passed through
         options["fetch_max_wait_ms"] = FETCH_MAX_WAIT_MS
         super().__init__(*topics, **options)
+
+    async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        """Commit. Raises CommitFailedError when an offset is beyond what this assignment has seen of the log.
+
+        Such an offset is of another log: an embedded broker was restarted, and what was in hand is acknowledged after
+        the group was joined again. Committed there, it would hide as many new messages as the old log had, for ever,
+        with a lag of 0.
+        """
+        for partition, offset in offsets.items():
+            end = self.highwater(partition) if partition in self.assignment() else None
+            if end is None or offset.offset > end:
+                # In these words Faust takes it for a rebalance: it goes on and tries again.
+                raise CommitFailedError(f"already rebalanced: {offset.offset} of {partition} is beyond the end {end}")
+        await super().commit(offsets)
 
 
 class App(faust.App):

@@ -138,6 +138,12 @@ class Monitor:
         if not self._member and now - self._member_at > self._policy.adrift_s:
             found.append(f"consumer group: no member for {now - self._member_at:.0f} s")
         found += [
+            f"{p.topic}/{p.partition}: offset {p.committed} is committed, beyond the log's end {p.end}, so nothing is "
+            "read until there (another log than before? stop the workers and restart the broker, or reset offsets)"
+            for p in self._progress
+            if p.committed is not None and p.end is not None and p.committed > p.end
+        ]
+        found += [
             f"{p.topic}/{p.partition}: {p.lag} messages wait and nothing was committed for {p.age_s:.0f} s"
             for p in self._progress
             if p.age_s > self._policy.stalled_s

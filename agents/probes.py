@@ -79,7 +79,11 @@ class Probe:
 
 
 def broker_question(settings: Settings) -> Callable[[], None]:
-    """Return a question to the broker: its metadata, over a connection of its own that is renewed after an error."""
+    """Return a question to the broker: its metadata, over a connection of its own that is renewed after an error.
+
+    A connection that was closed between two questions counts as an error, although the client would open another one
+    without a word: a broker that is back within a second may be another one (the embedded one starts in 0.1 s).
+    """
     from aiokafka.client import AIOKafkaClient
 
     from agents.connection import aiokafka_options
@@ -97,8 +101,12 @@ def broker_question(settings: Settings) -> Callable[[], None]:
                         **options, request_timeout_ms=int(TIMEOUT_S * 1000), metadata_max_age_ms=2**31 - 1
                     )
                     await client.bootstrap()
+                # The one to the bootstrap address is closed by the client itself, once it knows the brokers.
+                before = {key: conn for key, conn in client._conns.items() if key[0] != "bootstrap"}
                 if not await client.force_metadata_update():
                     raise ConnectionError("no metadata from any broker")
+                if any(client._conns.get(key) is not conn for key, conn in before.items()):
+                    raise ConnectionError("the broker closed the connection")
         except BaseException:
             broken, client = client, None
             if broken is not None:

@@ -76,6 +76,14 @@ def test_a_worker_that_is_well() -> None:
     assert Worker().after(100) == (200, [])
 
 
+def test_a_committed_offset_beyond_the_end_of_the_log_is_a_problem_although_the_lag_is_0() -> None:
+    worker = Worker()
+    worker.positions = [Position("mentions", 0, 177, 19, 177)]
+    code, problems = worker.after(1)
+    assert code == 503
+    assert "mentions/0: offset 177 is committed, beyond the log's end 19" in problems[0]
+
+
 def test_a_look_at_the_offsets_that_fails_is_no_end_of_looking() -> None:
     worker = Worker()
     counted = REGISTRY.get_sample_value("babelwatch_monitor_errors_total", {"role": "language"}) or 0.0
