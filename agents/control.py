@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.backoff import Stopping
+from agents.outside import Outside
 from pipeline.errors import WorkerStuck
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Control:
         committed offset says that everything below it is done."""
         self.at_end: list[Callable[[], object]] = []
         """What is called when the worker has drained."""
+        self.outside = Outside()
         self._stop_asked: float | None = None
 
     @property
@@ -60,13 +62,14 @@ class Control:
             self.fatal = error
             os.kill(os.getpid(), signal.SIGTERM)
 
-    async def pause(self, seconds: float) -> None:
-        """Wait before another attempt. Raises Stopping when the worker has no time for one."""
+    async def pause(self, seconds: float, why: str) -> None:
+        """Wait before another attempt, because of ``why``. Raises Stopping when the worker has no time for one."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self.out_of_time:
-                raise Stopping
-            await asyncio.sleep(min(left, 0.2))
+        with self.outside.waits(why, seconds + 1):
+            while (left := until - time.monotonic()) > 0:
+                if self.out_of_time:
+                    raise Stopping
+                await asyncio.sleep(min(left, 0.2))
         if self.out_of_time:
             raise Stopping
 

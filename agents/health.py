@@ -1,11 +1,12 @@
 """A worker's pages, served from a thread: /health, /metrics, /status. They answer when the event loop does not."""
 
+import faulthandler
 import json
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any, ClassVar, Final
@@ -13,29 +14,16 @@ from typing import Any, ClassVar, Final
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from agents.outside import Outside
 from agents.probes import Probe
 from agents.progress import Position, Progress, ProgressTracker
+from agents.verdict import EVENT_LOOP, Facts, HealthPolicy, Illness, illnesses
 from pipeline.errors import SettingsError
-from pipeline.metrics import COMMITTED_AGE, HEALTHY, LAG, MONITOR_ERRORS
+from pipeline.metrics import COMMITTED_AGE, HEALTHY, LAG, MONITOR_ERRORS, PROGRESS_AGE
 
 log = logging.getLogger(__name__)
 
 SAMPLE_S: Final = 1.0
-LOOP_STALE_S: Final = 8.0
-SAMPLE_STALE_S: Final = 8.0
-"""Offsets that were not read for this long say nothing, so the worker does not count as well."""
-
-
-@dataclass(frozen=True)
-class HealthPolicy:
-    """When a worker whose services answer counts as ill all the same.
-
-    ``stalled_s``: messages wait and the committed offset has not moved. Above a rebalance (session timeout 10 s), a
-    large batch on a busy machine and a backoff of 10 s. ``adrift_s``: not a member of its consumer group.
-    """
-
-    stalled_s: float = 30.0
-    adrift_s: float = 45.0
 
 
 class Monitor:
@@ -47,10 +35,16 @@ class Monitor:
         probes: Sequence[Probe],
         positions: Callable[[], list[Position] | None],
         *,
+        outside: Outside | None = None,
+        stacks: Callable[[], object] = faulthandler.dump_traceback,
         policy: HealthPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``positions`` returns the assigned partitions, or None while the worker is not a member of its group."""
+        """``positions`` returns the assigned partitions, or None while the worker is not a member of its group.
+
+        ``outside``: what its stages wait for. ``stacks`` writes down where each thread is, once each time that the
+        event loop is blocked: the reason must not go with the worker when it is ended.
+        """
         self.role = role
         self.extra: dict[str, Any] = {}
         """More for /status: model, incarnation."""
@@ -62,12 +56,16 @@ class Monitor:
         self._clock = clock
         self._tracker = ProgressTracker(clock)
         self._progress: list[Progress] = []
+        self._outside = outside or Outside(clock)
         self._member = False
         self._member_at = clock()
-        self._beat_at = clock()
-        self._sampled_at = clock()
+        self._beat_at: float | None = None
+        self._started_at = self._sampled_at = clock()
+        self._service_away_at = 0.0
         self._error = ""
         self._labels: set[tuple[str, str]] = set()
+        self._stacks = stacks
+        self._blocked = False
         self._stop = Event()
 
     def start(self) -> None:
@@ -84,7 +82,11 @@ class Monitor:
 
     def beat(self) -> None:
         """Tell that the event loop runs; called from the loop at least once a second."""
-        self._beat_at = self._clock()
+        now = self._clock()
+        if self._beat_at is None:
+            # Only now it can join its group.
+            self._member_at = now
+        self._beat_at = now
 
     def sample(self) -> None:
         """Take note of offsets and dependencies once, and set the metrics.
@@ -115,12 +117,37 @@ class Monitor:
             labels.add((p.topic, partition))
             LAG.labels(self.role, p.topic, partition).set(p.lag)
             COMMITTED_AGE.labels(self.role, p.topic, partition).set(p.age_s)
+            PROGRESS_AGE.labels(self.role, p.topic, partition).set(p.progress_age_s)
         for topic, partition in self._labels - labels:
-            LAG.remove(self.role, topic, partition)
-            COMMITTED_AGE.remove(self.role, topic, partition)
+            for gauge in (LAG, COMMITTED_AGE, PROGRESS_AGE):
+                gauge.remove(self.role, topic, partition)
         self._labels = labels
         for probe in self._probes:
-            HEALTHY.labels(self.role, probe.name).set(probe.up())
+            up = probe.up()
+            HEALTHY.labels(self.role, probe.name).set(up)
+            if not up:
+                self._service_away_at = self._clock()
+        blocked, self._blocked = self._blocked, any(i.what == EVENT_LOOP for i in self.illnesses())
+        if self._blocked and not blocked:
+            log.error("the event loop is blocked; where each thread is:")
+            self._stacks()
+
+    def illnesses(self) -> list[Illness]:
+        """What is wrong with the worker itself, whatever its services do."""
+        return illnesses(
+            Facts(
+                now=self._clock(),
+                started_at=self._started_at,
+                beat_at=self._beat_at,
+                sampled_at=self._sampled_at,
+                member_at=None if self._member else self._member_at,
+                outside_at=max(self._service_away_at, self._outside.last()),
+                waits_for=self._outside.what(),
+                progress=self._progress,
+                sample_error=self._error,
+            ),
+            self._policy,
+        )
 
     def problems(self) -> list[str]:
         """Everything that is wrong, in words; empty when the worker is well."""
@@ -130,25 +157,7 @@ class Monitor:
                 age = probe.age_s()
                 since = "never answered" if age is None else f"no answer for {age:.0f} s"
                 found.append(f"{probe.name}: {since} ({probe.error or 'waiting'})")
-        now = self._clock()
-        if now - self._beat_at > LOOP_STALE_S:
-            found.append(f"event loop: blocked for {now - self._beat_at:.0f} s")
-        if now - self._sampled_at > SAMPLE_STALE_S:
-            found.append(f"monitor: no offsets read for {now - self._sampled_at:.0f} s ({self._error or 'it hangs'})")
-        if not self._member and now - self._member_at > self._policy.adrift_s:
-            found.append(f"consumer group: no member for {now - self._member_at:.0f} s")
-        found += [
-            f"{p.topic}/{p.partition}: offset {p.committed} is committed, beyond the log's end {p.end}, so nothing is "
-            "read until there (another log than before? stop the workers and restart the broker, or reset offsets)"
-            for p in self._progress
-            if p.committed is not None and p.end is not None and p.committed > p.end
-        ]
-        found += [
-            f"{p.topic}/{p.partition}: {p.lag} messages wait and nothing was committed for {p.age_s:.0f} s"
-            for p in self._progress
-            if p.age_s > self._policy.stalled_s
-        ]
-        return found
+        return found + [illness.says for illness in self.illnesses()]
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Return the status code and body of /health."""
@@ -167,8 +176,10 @@ class Monitor:
             "problems": problems,
             "warnings": self.warnings(),
             "dependencies": dependencies,
-            "event_loop_age_s": round(self._clock() - self._beat_at, 1),
+            "event_loop_age_s": None if self._beat_at is None else round(self._clock() - self._beat_at, 1),
             "member": self._member,
+            "illnesses": [asdict(illness) for illness in self.illnesses()],
+            "waits_for": self._outside.what(),
         }
         return (503 if problems else 200), body
 
@@ -182,6 +193,8 @@ class Monitor:
             "problems": health["problems"],
             "warnings": health["warnings"],
             "member": self._member,
+            "starting": self._beat_at is None,
+            "waits_for": health["waits_for"],
             "rss_bytes": psutil.Process().memory_info().rss,
             "partitions": [
                 {
@@ -191,6 +204,7 @@ class Monitor:
                     "end": p.end,
                     "lag": p.lag,
                     "committed_age_s": round(p.age_s, 1),
+                    "progress_age_s": round(p.progress_age_s, 1),
                 }
                 for p in self._progress
             ],

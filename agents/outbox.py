@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
@@ -14,6 +14,10 @@ from agents.incoming import Headers
 from pipeline.metrics import MENTIONS_OUT, RETRIES
 
 log = logging.getLogger(__name__)
+
+CONFIRM_S: Final = 45.0
+"""Records that are not confirmed get an error after 30 s (``producer_request_timeout``), and may wait for a connection
+before; a producer that keeps silent for longer hangs itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +62,16 @@ class Outbox:
             RETRIES.labels(self._control.role, "send").inc()
             delay = backoff.next_s()
             log.warning("%d records not confirmed (%r); again in %.1f s", len(pending), error, delay)
-            await self._control.pause(delay)
+            await self._control.pause(delay, f"Kafka: records not confirmed ({type(error).__name__})")
 
     async def _within_time(self, records: list[Outgoing]) -> tuple[int, BaseException | None]:
         attempt = asyncio.ensure_future(self._attempt(records))
-        while not attempt.done():
-            await asyncio.wait({attempt}, timeout=0.5)
-            if self._control.out_of_time and not attempt.done():
-                attempt.cancel()
-                raise Stopping
+        with self._control.outside.waits("Kafka: records are not confirmed yet", CONFIRM_S):
+            while not attempt.done():
+                await asyncio.wait({attempt}, timeout=0.5)
+                if self._control.out_of_time and not attempt.done():
+                    attempt.cancel()
+                    raise Stopping
         return attempt.result()
 
     async def _attempt(self, records: list[Outgoing]) -> tuple[int, BaseException | None]:

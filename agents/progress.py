@@ -23,7 +23,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One partition's state: ``lag`` in messages, ``age_s`` since its committed offset moved while messages waited."""
+    """One partition's state: ``lag`` in messages, ``age_s`` since its committed offset moved while messages waited.
+
+    ``progress_age_s``: since it moved at all, or since this worker was given the partition.
+    """
 
     topic: str
     partition: int
@@ -31,12 +34,14 @@ class Progress:
     end: int | None
     lag: int
     age_s: float
+    progress_age_s: float
 
 
 @dataclass
 class _Seen:
     base: int
     moved_at: float
+    progressed_at: float
 
 
 class ProgressTracker:
@@ -61,7 +66,8 @@ class ProgressTracker:
             base = p.committed if p.committed is not None else known.base if known else (p.position or 0)
             lag = max(0, p.end - base) if p.end is not None else 0
             moved = known is None or base != known.base or lag == 0
-            seen[key] = _Seen(base, now if known is None or moved else known.moved_at)
-            states.append(Progress(p.topic, p.partition, p.committed, p.end, lag, now - seen[key].moved_at))
+            at = now if known is None or base != known.base else known.progressed_at
+            it = seen[key] = _Seen(base, now if known is None or moved else known.moved_at, at)
+            states.append(Progress(p.topic, p.partition, p.committed, p.end, lag, now - it.moved_at, now - at))
         self._seen = seen
         return states

@@ -37,6 +37,8 @@ Written = TypeVar("Written")
 
 TIMEOUT_S: Final = 30.0
 """For one reply of ClickHouse; a server that hangs longer is asked again over a new connection."""
+BATCH_S: Final = 10 * TIMEOUT_S
+"""For all replies to one batch, which takes several statements; a thread that is silent for longer hangs itself."""
 
 
 def may_pass(error: BaseException) -> bool:
@@ -87,8 +89,9 @@ class Store(Generic[Row, Written]):
                     break
                 RETRIES.labels(self._control.role, "clickhouse").inc()
                 delay = backoff.next_s()
-                log.warning("ClickHouse: %s; again in %.1f s", _short(error), delay)
-            await self._control.pause(delay)
+                why = _short(error)
+                log.warning("ClickHouse: %s; again in %.1f s", why, delay)
+            await self._control.pause(delay, f"ClickHouse: {why}")
         if len(rows) == 1:
             return [], [(rows[0], refused)]
         middle = len(rows) // 2
@@ -99,10 +102,11 @@ class Store(Generic[Row, Written]):
     async def _in_time(self, rows: Sequence[Row]) -> Written:
         """Write in the thread. Raises Stopping when the worker has to end while ClickHouse keeps it waiting."""
         attempt = asyncio.get_running_loop().run_in_executor(self._thread, self._once, rows)
-        while not attempt.done():
-            await asyncio.wait({attempt}, timeout=0.5)
-            if self._control.out_of_time and not attempt.done():
-                raise Stopping
+        with self._control.outside.waits("ClickHouse: a batch is being written", BATCH_S):
+            while not attempt.done():
+                await asyncio.wait({attempt}, timeout=0.5)
+                if self._control.out_of_time and not attempt.done():
+                    raise Stopping
         return attempt.result()
 
     def _once(self, rows: Sequence[Row]) -> Written:

@@ -105,7 +105,7 @@ class StageLoop:
             except (OSError, TimeoutError, KafkaError) as error:
                 RETRIES.labels(self._control.role, "repair").inc()
                 log.warning("cannot read %s: %r; again", rest, error)
-                await self._control.pause(backoff.next_s())
+                await self._control.pause(backoff.next_s(), f"Kafka: {rest} cannot be read ({type(error).__name__})")
         absent = gap.end - gap.start - found
         SKIPPED_OFFSETS.labels(self._control.role, gap.topic, "repaired").inc(found)
         SKIPPED_OFFSETS.labels(self._control.role, gap.topic, "absent").inc(absent)

@@ -30,6 +30,11 @@ COMMITTED_AGE = Gauge(
     "Time since the committed offset of a partition last moved while messages were waiting; 0 when none wait",
     ["role", "topic", "partition"],
 )
+PROGRESS_AGE = Gauge(
+    "babelwatch_progress_age_seconds",
+    "Time since the committed offset of a partition last moved, also while no messages waited",
+    ["role", "topic", "partition"],
+)
 LAG = Gauge("babelwatch_lag_messages", "Messages not yet committed", ["role", "topic", "partition"])
 HEALTHY = Gauge("babelwatch_dependency_up", "1 when the dependency answered lately", ["role", "dependency"])
 MONITOR_ERRORS = Counter("babelwatch_monitor_errors_total", "Looks at the worker's own state that failed", ["role"])
@@ -99,3 +104,41 @@ PACE_SECONDS = Counter(
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
 WATCH_ERRORS = Counter("babelwatch_supervisor_errors_total", "Looks of `up` at its processes that failed")
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])
+CHILD_WEDGED = Counter(
+    "babelwatch_child_wedged_total",
+    "Processes that `up` ended because they did not get on: silent, event_loop, consumer_group, stalled, and others",
+    ["process", "what"],
+)
+CHILD_WELL = Gauge(
+    "babelwatch_child_well",
+    "1 while a process of `up` runs and gets on; 0 while it is wedged, ended, or ends again and again",
+    ["process"],
+)
+CHILD_CRASH_LOOPING = Gauge(
+    "babelwatch_child_crash_looping", "1 while a process of `up` ends again and again", ["process"]
+)
+PIPELINE_PROBLEMS = Gauge("babelwatch_pipeline_problems", "Problems that the operator's view of the dashboard names")
+PIPELINE_LOOK_AGE = Gauge(
+    "babelwatch_pipeline_look_age_seconds", "Age of the operator's view, as the dashboard last took it"
+)
+GROUP_LAG = Gauge(
+    "babelwatch_group_lag_messages",
+    "Messages that a role has not committed, as Kafka says",
+    ["role", "topic", "partition"],
+)
+GROUP_COMMITTED_AGE = Gauge(
+    "babelwatch_group_committed_offset_age_seconds",
+    "The same as babelwatch_committed_offset_age_seconds, as seen from the dashboard: also when no worker runs",
+    ["role", "topic", "partition"],
+)
+WORKER_WELL = Gauge(
+    "babelwatch_worker_well", "1 while a worker of `up` is well, as the dashboard of that machine sees it", ["role"]
+)
+WORKER_RESTARTS = Gauge(
+    "babelwatch_worker_restarts", "How often `up` has started a worker again, as the dashboard sees it", ["role"]
+)
+WORKER_CRASH_LOOPING = Gauge(
+    "babelwatch_worker_crash_looping",
+    "1 while a worker of `up` ends again and again, as the dashboard sees it",
+    ["role"],
+)

@@ -9,11 +9,15 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import REGISTRY
 
-from agents.health import SAMPLE_STALE_S, HealthPolicy, Monitor, serve
+from agents.health import Monitor, serve
 from agents.membership import positions
+from agents.outside import Outside
 from agents.probes import STALE_S, Probe
 from agents.progress import Position
+from agents.verdict import HealthPolicy
 from pipeline.errors import SettingsError
+
+SAMPLE_STALE_S = HealthPolicy().sample_s
 
 
 class Clock:
@@ -44,15 +48,26 @@ class Worker:
         self.beating = True
         self.probe = Probe("kafka", self.kafka, self.clock)
         self.positions: list[Position] | None = [Position("mentions", 0, 5, 5, 5)]
+        self.outside = Outside(self.clock)
+        self.dumps = 0
         self.monitor = Monitor(
             "language",
             [self.probe],
             self.read,
+            outside=self.outside,
+            stacks=self.dump,
             policy=HealthPolicy(stalled_s=30, adrift_s=45),
             clock=self.clock,
         )
         self.broken: Exception | None = None
         self.after(1)
+
+    def dump(self) -> None:
+        self.dumps += 1
+
+    def own(self) -> dict[str, float]:
+        """Illnesses and for how long nothing outside can be to blame."""
+        return {i.what: i.own_age_s for i in self.monitor.illnesses()}
 
     def read(self) -> list[Position] | None:
         if self.broken is not None:
@@ -167,6 +182,67 @@ def test_a_blocked_event_loop() -> None:
     worker.beating = False
     code, problems = worker.after(9)
     assert (code, problems) == (503, ["event loop: blocked for 9 s"])
+    assert worker.own() == {"event_loop": 9}
+    worker.kafka.answers = False
+    worker.after(20)
+    assert worker.own()["event_loop"] == 29, "no service can be to blame for that"
+    assert worker.dumps == 1, "where it hangs is written down once"
+
+
+def test_a_worker_that_starts_is_no_blocked_one() -> None:
+    worker = Worker()
+    worker.monitor = Monitor("sentiment", [worker.probe], worker.read, clock=worker.clock)
+    worker.beating, worker.positions = False, None
+    assert worker.after(50) == (503, ["starting for 50 s"])
+    assert worker.own() == {"start": 50}
+    assert worker.monitor.status()["starting"]
+    worker.kafka.answers = False
+    worker.after(20)
+    assert worker.own()["start"] == 0, "it waits for Kafka"
+    worker.kafka.answers = worker.beating = True
+    assert worker.after(15) == (200, []), "from now on it joins its group"
+
+
+def test_an_outage_is_not_the_workers_own_illness() -> None:
+    worker = Worker()
+    worker.positions = [Position("mentions", 0, 5, 9, 9)]
+    worker.kafka.answers = False
+    worker.after(100)
+    assert worker.own() == {"stalled": 0}
+    worker.kafka.answers = True
+    code, problems = worker.after(10)
+    assert code == 503, "it has still to show that it goes on"
+    assert "4 messages wait" in problems[0]
+    assert worker.own()["stalled"] == pytest.approx(10, abs=1.01)
+
+
+def test_a_service_that_answers_but_takes_no_batch_is_not_the_workers_own_illness() -> None:
+    worker = Worker()
+    worker.positions = [Position("mentions", 0, 5, 9, 9)]
+    with worker.outside.waits("ClickHouse: too many parts", 300):
+        code, problems = worker.after(100)
+        assert code == 503
+        assert "(waits for ClickHouse: too many parts)" in problems[0]
+        assert worker.own() == {"stalled": 0}
+    worker.after(5)
+    with worker.outside.waits("ClickHouse: a batch is being written", 30):
+        worker.after(31)
+        assert worker.own()["stalled"] == 1, "what takes longer than it ever may hangs in the worker"
+        assert worker.outside.what() == ""
+
+
+def test_progress_has_an_age_also_when_nothing_waits() -> None:
+    worker = Worker()
+    worker.after(20)
+    status = worker.monitor.status()["partitions"][0]
+    assert (status["committed_age_s"], status["progress_age_s"]) == (0, 20)
+    worker.positions = [Position("mentions", 0, 6, 6, 6)]
+    worker.after(1)
+    assert worker.monitor.status()["partitions"][0]["progress_age_s"] == 0
+    value = REGISTRY.get_sample_value(
+        "babelwatch_progress_age_seconds", {"role": "language", "topic": "mentions", "partition": "0"}
+    )
+    assert value == 0
 
 
 def get(url: str) -> tuple[int, str]:

@@ -179,7 +179,7 @@ async def test_a_pause_ends_when_the_worker_has_no_time_left(monkeypatch: pytest
     monkeypatch.setattr(module, "FINISH_S", 0.0)
     monkeypatch.setattr(module, "DRAIN_S", 3600.0)
     control = Control("test")
-    pause = asyncio.ensure_future(control.pause(3600))
+    pause = asyncio.ensure_future(control.pause(3600, "a test"))
     await asyncio.sleep(0)
     control.stop_requested()
     with pytest.raises(Stopping):
