@@ -3,32 +3,32 @@
 Each part stands for itself: one that does not answer leaves its error, never an empty number.
 """
 
-import json
-import urllib.request
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
-import psutil
-
 from pipeline.embedded.files import Run
+from pipeline.embedded.pages import get
 from pipeline.errors import BabelwatchError
 from pipeline.ledger_state import ledger_problems, ledger_state
+from pipeline.problems import process_problem, restart_notices, row_problems, service_problems, worker_problems
 from pipeline.settings import Settings
+from pipeline.workers_state import process_state, workers_state
 
 ANSWER_S: Final = 5.0
 Part = dict[str, Any]
-_TOLD: Final = ("healthy", "problems", "warnings", "member", "model", "rule", "model_state", "model_chosen")
-"""What is taken over from a worker's /status."""
 
 
 def overview(settings: Settings) -> Part:
     """Return everything as JSON-ready values; ``settings`` after :func:`pipeline.local.discover`.
 
-    Keys: ``running, services, topics, lag, rows, dead_letters, ledger, model, workers, problems``. Holds no secret.
+    Keys: ``running, services, topics, lag, rows, dead_letters, ledger, model, workers, problems, notices``.
+    Holds no secret.
     """
     run = Run.read(settings.data_dir)
-    workers = _workers(run)
+    workers = workers_state(run, ANSWER_S)
+    others = [asdict(one) for one in run.others.values()] if run is not None else []
     kafka = _asked(lambda: _kafka(settings))
     clickhouse = _asked(lambda: _clickhouse(settings, kafka.get("incarnation")))
     topics, lag = kafka.pop("topics", []), kafka.pop("lag", [])
@@ -47,7 +47,8 @@ def overview(settings: Settings) -> Part:
             "pid": run.pid,
             "since": run.started_at,
             "data_dir": str(settings.data_dir.absolute()),
-            "processes": {name: _process(pid) for name, pid in run.processes.items()},
+            "metrics": run.metrics_url,
+            "processes": {name: process_state(pid) for name, pid in run.processes.items()},
         },
         "services": services,
         "topics": topics,
@@ -57,22 +58,15 @@ def overview(settings: Settings) -> Part:
         "ledger": ledger,
         "model": _asked(lambda: _model(settings, workers)),
         "workers": workers,
-        "problems": _problems(services, workers, rows) + ledger_problems(ledger),
+        "problems": [
+            *service_problems(services),
+            *row_problems(rows),
+            *worker_problems(workers),
+            *(said for one in others if (said := process_problem(one["role"], one))),
+            *ledger_problems(ledger),
+        ],
+        "notices": restart_notices([*workers, *others], time.time()),
     }
-
-
-def _problems(services: dict[str, Part], workers: list[Part], rows: Part) -> list[str]:
-    found = [f"{name}: {part['error']}" for name, part in services.items() if not part["up"]]
-    if pages := rows.get("uncounted_pages"):
-        found.append(
-            f"rescore: a run was killed, {pages} pages may be counted wrongly: `babelwatch rescore` heals them"
-        )
-    for worker in workers:
-        if worker["state"] != "running":
-            found.append(f"worker {worker['role']}: {worker['state']} ({worker['ended']})")
-        elif not worker["healthy"]:
-            found.append(f"worker {worker['role']}: {'; '.join(worker['problems']) or 'does not answer'}")
-    return found
 
 
 def _asked(question: Callable[[], Part]) -> Part:
@@ -151,7 +145,7 @@ def _clickhouse(settings: Settings, incarnation: str | None) -> Part:
 
 
 def _page(url: str) -> Part:
-    _get(f"{url}/health")
+    get(f"{url}/health", ANSWER_S)
     return {}
 
 
@@ -165,32 +159,3 @@ def _model(settings: Settings, workers: list[Part]) -> Part:
 
     folder = ModelFolder(settings.model_path)
     return {"name": folder.version, "rule": folder.facts.rule.name, "serving": False, "chosen": None}
-
-
-def _workers(run: Run | None) -> list[Part]:
-    found: list[Part] = []
-    for worker in run.workers.values() if run is not None else ():
-        part: Part = asdict(worker) | {"healthy": False, "problems": [], **_process(worker.pid)}
-        try:
-            told = json.loads(_get(f"{worker.web}/status"))
-        except (OSError, ValueError) as error:
-            part["problems"] = [f"its pages do not answer ({error})"] if worker.state == "running" else []
-        else:
-            part |= {key: told[key] for key in _TOLD if key in told}
-        found.append(part)
-    return found
-
-
-def _process(pid: int) -> Part:
-    try:
-        process = psutil.Process(pid)
-        times = process.cpu_times()
-        return {"pid": pid, "rss_bytes": process.memory_info().rss, "cpu_s": round(times.user + times.system, 1)}
-    except psutil.Error:
-        return {"pid": pid, "rss_bytes": None, "cpu_s": None}
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - http, from our own run.json
-        body: bytes = answer.read(2**20)
-    return body

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Port = 6066
     """A worker's health page and metrics."""
+    up_metrics_port: Port = 0
+    """Metrics of `babelwatch up` itself, on loopback; 0 takes a free one, which `babelwatch status` shows."""
     batch_messages: int = Field(256, ge=1)
     batch_within_s: float = Field(0.05, gt=0)
     sink_batch_messages: int = Field(2000, ge=1)

@@ -11,7 +11,6 @@ import shutil
 import signal
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Self
@@ -24,9 +23,13 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.files import Run, Secrets, WorkerRun, remove_run
 from pipeline.embedded.lock import FolderLock
+from pipeline.embedded.metrics_page import MetricsPage
+from pipeline.embedded.pages import get
 from pipeline.embedded.ports import free_port, is_free, require_free
 from pipeline.embedded.processes import identity
+from pipeline.embedded.restarts import CrashLoopPolicy
 from pipeline.embedded.supervisor import Supervisor, Watched
+from pipeline.embedded.watchdog import WedgePolicy
 from pipeline.errors import BrokerUnavailable, EmbeddedServiceError, WorkerFailed
 from pipeline.settings import Settings
 
@@ -47,8 +50,19 @@ LEAST_FREE_BYTES: Final = 256 * 2**20
 class Stack:
     """A running babelwatch. ``start``, then use ``settings``; ``drain`` and ``stop``, or use it with ``with``."""
 
-    def __init__(self, settings: Settings, *, fresh: bool = False, say: Callable[[str], object] | None = None) -> None:
-        """``fresh`` drops the data of the embedded ClickHouse first; ``say`` is told how the start gets on."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        fresh: bool = False,
+        say: Callable[[str], object] | None = None,
+        wedged: WedgePolicy | None = None,
+        crash_loop: CrashLoopPolicy | None = None,
+    ) -> None:
+        """``fresh`` drops the data of the embedded ClickHouse first; ``say`` is told how the start gets on.
+
+        ``wedged`` and ``crash_loop``: when a process counts as such.
+        """
         self.settings = settings
         """After ``start``: with the addresses and secrets of everything that runs."""
         self.failure: EmbeddedServiceError | None = None
@@ -64,20 +78,17 @@ class Stack:
         self._clickhouse: EmbeddedClickHouse | None = None
         self._children: dict[str, Child] = {}
         self._ports: dict[str, int] = {}
-        self._supervisor = Supervisor(self._child_changed)
+        self._supervisor = Supervisor(self._child_changed, wedged=wedged, crash_loop=crash_loop)
+        self._metrics = MetricsPage()
+        self._restarts: dict[str, int] = {}
         self._started_at = ""
         self._begin = 0.0
 
     @property
     def workers(self) -> dict[str, WorkerRun]:
-        """Role -> pid, pages, restarts, as of now."""
-        found = {}
-        for role in ROLES:
-            watched = self._supervisor.watched.get(role)
-            if watched is not None:
-                web = f"http://127.0.0.1:{self._ports[role]}"
-                found[role] = WorkerRun(role, watched.child.pid, web, watched.state, watched.restarts, watched.ended)
-        return found
+        """Role -> pid, pages, state, restarts, as of now."""
+        watched = self._supervisor.watched
+        return {role: self._as_run(role, watched[role]) for role in ROLES if role in watched}
 
     @property
     def dashboard_url(self) -> str:
@@ -179,6 +190,7 @@ class Stack:
             found["api_token"] = SecretStr(secrets.api_token)
         if self.settings.author_key is None:
             found["author_key"] = SecretStr(secrets.author_key)
+        self._metrics.open(self.settings.up_metrics_port)
         self._ports = {role: free_port() for role in ROLES} | {DASHBOARD: self._dashboard_port()}
         found["dashboard_port"] = self._ports[DASHBOARD]
 
@@ -230,7 +242,7 @@ class Stack:
         )
         child.start()
         self._children[name] = child
-        self._supervisor.watch(name, child)
+        self._supervisor.watch(name, child, health=f"{self._web(name)}/health")
 
     def _await_ready(self) -> None:
         waiting = [DASHBOARD, *ROLES]
@@ -262,12 +274,31 @@ class Stack:
 
     def _is_ready(self, name: str) -> bool:
         path = "/health" if name == DASHBOARD else "/status"
-        base = self._page if name == DASHBOARD else f"http://127.0.0.1:{self._ports[name]}"
         try:
-            with urllib.request.urlopen(base + path, timeout=2) as answer:  # noqa: S310 - our own address
-                return name == DASHBOARD or bool(json.load(answer).get("member"))
+            answer = get(self._web(name) + path, 2)
+            return name == DASHBOARD or bool(json.loads(answer).get("member"))
         except (OSError, ValueError):
             return False
+
+    def _web(self, name: str) -> str:
+        """Where a child's pages are; empty for one without."""
+        if name == DASHBOARD:
+            return self._page
+        return f"http://127.0.0.1:{self._ports[name]}" if name in self._ports else ""
+
+    def _as_run(self, name: str, watched: Watched) -> WorkerRun:
+        return WorkerRun(
+            role=name,
+            pid=watched.child.pid,
+            web=self._web(name),
+            state=watched.state,
+            restarts=watched.restarts,
+            ended=watched.ended,
+            ended_at=watched.ended_at,
+            words=watched.words,
+            problem=watched.problem,
+            crash_looping=watched.crash_looping,
+        )
 
     def _dashboard_port(self) -> int:
         host, port = self.settings.dashboard_host, self.settings.dashboard_port
@@ -295,7 +326,7 @@ class Stack:
 
     def _child_changed(self, name: str, watched: Watched) -> None:
         """Note what the supervisor saw (in its thread)."""
-        if name == BROKER:
+        if name == BROKER and watched.state == "ended":
             self.failure = EmbeddedServiceError(
                 f"the embedded broker ended by itself ({watched.ended}): what was in it and not stored yet is lost; "
                 f"what is in ClickHouse is safe. Start again; its last lines ({watched.child.log}):\n"
@@ -303,7 +334,8 @@ class Stack:
             )
         if name == CLICKHOUSE and self._clickhouse is not None and watched.state == "running":
             self._clickhouse.note_pid()
-        if watched.state == "running" and self._started_at:
+        if watched.restarts != self._restarts.get(name, 0):
+            self._restarts[name] = watched.restarts
             self._say(f"{name} was started again (it ended: {watched.ended})")
         elif watched.state == "failed":
             self._say(f"{name} ended ({watched.ended}) and is not started again: see {watched.child.log}")
@@ -328,6 +360,8 @@ class Stack:
             dashboard_port=self._ports[DASHBOARD],
             processes=self.pids(),
             workers=self.workers,
+            others={n: self._as_run(n, w) for n, w in self._supervisor.watched.items() if n not in ROLES},
+            metrics_url=self._metrics.url,
         )
         try:
             run.write(self._folder)
@@ -383,6 +417,7 @@ class Stack:
         return [service.child for service in services]
 
     def _forget(self) -> None:
+        self._metrics.close()
         if self._lock.held:
             remove_run(self._folder)
             self._lock.release()

@@ -67,6 +67,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for worker in found["workers"]:
         for warning in worker.get("warnings", []):
             console.print(f"[yellow]worker {worker['role']}:[/] {escape(printable(warning))}")
+    for notice in found["notices"]:
+        console.print(f"[yellow]note:[/] {escape(printable(notice))}")
     for problem in found["problems"]:
         console.print(f"[red]problem:[/] {escape(printable(problem))}")
 
@@ -93,13 +95,31 @@ def _services(services: dict[str, Any]) -> Table:
 
 
 def _workers(workers: list[dict[str, Any]]) -> Table:
-    table = _table("worker", "pid", "memory", "CPU s", "restarts", "", "pages")
+    table = _table(
+        "worker", "pid", "memory", "CPU s", "restarts", "", "lag", "standing still", "last progress", "pages"
+    )
     for w in workers:
-        well = w["healthy"] and w["state"] == "running"
         memory = f"{w['rss_bytes'] / 2**20:,.0f} MiB" if w["rss_bytes"] else "-"
-        state = "[green]healthy[/]" if well else f"[red]{w['state'] if w['state'] != 'running' else 'ill'}[/]"
-        table.add_row(w["role"], str(w["pid"]), memory, str(w["cpu_s"] or "-"), str(w["restarts"]), state, w["web"])
+        table.add_row(
+            *(w["role"], str(w["pid"]), memory, str(w["cpu_s"] or "-"), str(w["restarts"]), _state(w)),
+            *(f"{w['lag']:,}" if w["partitions"] else "-", _age(w["committed_age_s"]), _age(w["progress_age_s"])),
+            w["web"],
+        )
     return table
+
+
+def _state(worker: dict[str, Any]) -> str:
+    if worker["crash_looping"]:
+        return "[red]crash-looping[/]"
+    if worker["state"] != "running":
+        return f"[red]{worker['state']}[/]"
+    if worker["healthy"]:
+        return "[green]healthy[/]"
+    return "[yellow]starting[/]" if worker.get("starting") else "[red]ill[/]"
+
+
+def _age(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:,.0f} s"
 
 
 def _topics(found: dict[str, Any]) -> Table:

@@ -95,6 +95,12 @@ class Child:
         if self.running and self._process is not None:
             self._process.send_signal(sig)
 
+    def signal_session(self, sig: signal.Signals) -> None:
+        """Send ``sig`` to its whole session if it runs; returns at once."""
+        if self.running and self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, sig)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end; True when it ended in time."""
         if self._process is None:

@@ -68,16 +68,24 @@ class Secrets:
 
 @dataclass(frozen=True)
 class WorkerRun:
-    """One worker of a running stack. ``web``: where its pages are."""
+    """One worker of a running stack, or another process of it. ``web``: where its pages are."""
 
     role: str
     pid: int
     web: str
     state: str = "running"
-    """running, restarting, or failed."""
+    """running, wedged (it is being ended), restarting, or failed."""
     restarts: int = 0
     ended: str = ""
-    """How it ended the last time."""
+    """How it ended the last time, and why if `up` ended it."""
+    ended_at: float | None = None
+    """When, in Unix seconds."""
+    words: str = ""
+    """What its log ended with then."""
+    problem: str = ""
+    """Why `up` sees that it does not get on although it runs."""
+    crash_looping: bool = False
+    """It ends again and again."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,10 @@ class Run:
     processes: dict[str, int]
     """Name -> pid of every child."""
     workers: dict[str, WorkerRun]
+    others: dict[str, WorkerRun] = field(default_factory=dict)
+    """The dashboard, and the embedded services."""
+    metrics_url: str = ""
+    """Metrics of `up` itself: restarts, what is wedged, what ends again and again."""
 
     def write(self, folder: Path) -> None:
         """Write ``run.json``. Raises OSError."""
@@ -109,8 +121,10 @@ class Run:
         """Return the stack that runs on ``folder``, or None when none does (a file left by a dead one is no stack)."""
         try:
             content = json.loads((folder / RUN).read_text(encoding="utf-8"))
-            workers = {role: WorkerRun(**worker) for role, worker in content.pop("workers").items()}
-            run = cls(**content, workers=workers)
+            workers, others = (
+                {name: WorkerRun(**one) for name, one in content.pop(part).items()} for part in ("workers", "others")
+            )
+            run = cls(**content, workers=workers, others=others)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return run if is_running(run.pid, run.identity) else None

@@ -1,6 +1,7 @@
-"""Keeps children running: starts again what ended by itself, with backoff, counted and logged."""
+"""Keeps children running: starts again what ended or does not get on, with backoff, named, counted and logged."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -8,31 +9,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.embedded.child import Child
+from pipeline.embedded.pages import Looker
+from pipeline.embedded.restarts import CrashLoopPolicy, Ends, RestartPolicy
+from pipeline.embedded.watchdog import Finding, Watchdog, WedgePolicy
 from pipeline.errors import EmbeddedServiceError
-from pipeline.metrics import CHILD_RESTARTS, WATCH_ERRORS
+from pipeline.metrics import CHILD_CRASH_LOOPING, CHILD_RESTARTS, CHILD_WEDGED, CHILD_WELL, WATCH_ERRORS
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.1
-
-
-@dataclass(frozen=True)
-class RestartPolicy:
-    """When a child that ended is started again.
-
-    ``final`` are exit codes that another start cannot change (settings, model file) or must not (nearly everything was
-    dead: starting again would drain the topic into the dead letters after all).
-    """
-
-    first_s: float = 0.5
-    limit_s: float = 30.0
-    well_after_s: float = 60.0
-    """After so long a life the backoff begins anew."""
-    final: frozenset[int] = frozenset({2, 4, 6, 8})
-
-    def pause_s(self, in_a_row: int) -> float:
-        """Return how long to wait before start number ``in_a_row`` + 1."""
-        return min(self.first_s * 2.0 ** min(in_a_row, 30), self.limit_s)
 
 
 @dataclass
@@ -42,36 +27,61 @@ class Watched:
     child: Child
     restart: bool
     state: str = "running"
-    """running, restarting, failed, or ended (a child that is not restarted)."""
+    """running, wedged (it is being ended), restarting, failed, or ended (a child that is not restarted)."""
     restarts: int = 0
     ended: str = ""
+    """How it ended the last time, and why if `up` did it."""
+    ended_at: float | None = None
+    """When, in Unix seconds."""
+    words: str = ""
+    """The last lines that it wrote then."""
+    problem: str = ""
+    """Why it does not get on although it runs; empty while it does, or while it only waits for a service."""
+    crash_looping: bool = False
+    _ends: Ends = field(default_factory=lambda: Ends(CrashLoopPolicy()), repr=False)
+    _watchdog: Watchdog | None = field(default=None, repr=False)
+    _looker: Looker | None = field(default=None, repr=False)
+    _finding: Finding | None = field(default=None, repr=False)
+    _kill_at: float = field(default=0.0, repr=False)
     _in_a_row: int = field(default=0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _again_at: float = field(default=0.0, repr=False)
 
 
 class Supervisor:
-    """Watches children from a thread. ``changed`` is called (in that thread) after every end and every restart; what it
-    raises is logged and counted."""
+    """Watches children from a thread. ``changed`` is called (in that thread) after every end and every restart, and
+    when a child begins or ceases to be a problem; what it raises is logged and counted.
+    """
 
     def __init__(
         self,
         changed: Callable[[str, Watched], None],
         policy: RestartPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        wedged: WedgePolicy | None = None,
+        crash_loop: CrashLoopPolicy | None = None,
     ) -> None:
         self.watched: dict[str, Watched] = {}
         self._changed = changed
         self._policy = policy or RestartPolicy()
+        self._wedged = wedged or WedgePolicy()
+        self._crash_loop = crash_loop or CrashLoopPolicy()
         self._clock = clock
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def watch(self, name: str, child: Child, *, restart: bool = True) -> None:
-        """Watch a child that was started."""
+    def watch(self, name: str, child: Child, *, restart: bool = True, health: str = "") -> None:
+        """Watch a child that was started. ``health`` is the address of a page that says how it gets on."""
+        watched = Watched(child, restart, _since=self._clock(), _ends=Ends(self._crash_loop, self._clock))
+        if health:
+            watched._watchdog = Watchdog(self._wedged, self._clock)
+            watched._looker = Looker(name, health, self._wedged.every_s, self._wedged.answer_s, self._clock)
+            watched._looker.start()
         with self._lock:
-            self.watched[name] = Watched(child, restart, _since=self._clock())
+            self.watched[name] = watched
+        self._count(name, watched)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
             self._thread.start()
@@ -87,16 +97,24 @@ class Supervisor:
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(5)
+        with self._lock:
+            for watched in self.watched.values():
+                if watched._looker is not None:
+                    watched._looker.stop()
 
     def check(self) -> None:
-        """Look at every child once."""
+        """Look at every child once; never waits for one."""
         with self._lock:
             items = list(self.watched.items())
         for name, watched in items:
             if self._stop.is_set():
                 return
-            if watched.state == "running" and not watched.child.running:
+            if watched.state in ("running", "wedged") and not watched.child.running:
                 self._ended(name, watched)
+            elif watched.state == "running":
+                self._gets_on(name, watched)
+            elif watched.state == "wedged" and self._clock() >= watched._kill_at:
+                watched.child.signal_session(signal.SIGKILL)
             elif watched.state == "restarting" and self._clock() >= watched._again_at:
                 self._again(name, watched)
 
@@ -109,15 +127,49 @@ class Supervisor:
                 WATCH_ERRORS.inc()
                 log.exception("a look at the children failed; goes on")
 
+    def _gets_on(self, name: str, watched: Watched) -> None:
+        """Take note of what its page says, name what is wrong, and end it where only a new start can help."""
+        was = (watched.problem == "", watched._finding.what if watched._finding else "", watched.crash_looping)
+        watched.crash_looping = watched._ends.crash_looping
+        if watched._watchdog is not None and watched._looker is not None:
+            for look in watched._looker.looks():
+                watched._watchdog.take(look)
+            watched._finding = watched._watchdog.finding()
+            watched.problem = watched._finding.says if watched._finding else ""
+        if watched._finding is not None and watched._finding.wedged:
+            self._end(name, watched, watched._finding)
+        elif was != (watched.problem == "", watched._finding.what if watched._finding else "", watched.crash_looping):
+            if watched.problem:
+                log.warning("%s does not get on: %s", name, watched.problem)
+            self._tell(name, watched)
+
+    def _end(self, name: str, watched: Watched, finding: Finding) -> None:
+        log.error("%s is wedged and is ended: %s", name, finding.says)
+        CHILD_WEDGED.labels(name, finding.what).inc()
+        watched.state = "wedged"
+        watched._kill_at = self._clock() + self._wedged.grace_s
+        if watched._watchdog is not None:
+            watched._watchdog.ended()
+        # It may end in order, once it is allowed to run.
+        watched.child.terminate()
+        watched.child.terminate(signal.SIGCONT)
+        self._tell(name, watched)
+
     def _ended(self, name: str, watched: Watched) -> None:
-        watched.ended = watched.child.how_it_ended()
-        words = watched.child.last_words()
+        how = watched.child.how_it_ended()
+        watched.ended = f"wedged: {watched.problem}; ended by `up` ({how})" if watched.state == "wedged" else how
+        watched.ended_at = time.time()
+        watched.words = watched.child.last_words()
+        watched.problem, watched._finding = "", None
+        watched._ends.ended()
+        watched.crash_looping = watched._ends.crash_looping
         if not watched.restart:
             watched.state = "ended"
             log.error("%s ended (%s)", name, watched.ended)
         elif watched.child.exit_code in self._policy.final:
             watched.state = "failed"
-            log.error("%s ended (%s) and is not started again; its last lines:\n%s", name, watched.ended, words)
+            watched.crash_looping = False
+            log.error("%s ended (%s) and is not started again; its last lines:\n%s", name, watched.ended, watched.words)
         else:
             if self._clock() - watched._since >= self._policy.well_after_s:
                 watched._in_a_row = 0
@@ -125,7 +177,9 @@ class Supervisor:
             watched._again_at = self._clock() + pause
             watched.state = "restarting"
             log.warning("%s ended (%s): started again in %.1f s", name, watched.ended, pause)
-        self._changed(name, watched)
+            if watched.crash_looping:
+                log.error("%s ends again and again; its last lines:\n%s", name, watched.words)
+        self._tell(name, watched)
 
     def _again(self, name: str, watched: Watched) -> None:
         watched._in_a_row += 1
@@ -136,7 +190,18 @@ class Supervisor:
             watched._again_at = self._clock() + self._policy.pause_s(watched._in_a_row)
             log.error("%s: %s", name, error)  # noqa: TRY400 - the message says it all
             return
+        if watched._watchdog is not None:
+            watched._watchdog.started()
         watched.restarts += 1
         watched.state = "running"
         CHILD_RESTARTS.labels(name).inc()
+        self._tell(name, watched)
+
+    def _tell(self, name: str, watched: Watched) -> None:
+        self._count(name, watched)
         self._changed(name, watched)
+
+    def _count(self, name: str, watched: Watched) -> None:
+        well = watched.state == "running" and not watched.problem and not watched.crash_looping
+        CHILD_WELL.labels(name).set(well)
+        CHILD_CRASH_LOOPING.labels(name).set(watched.crash_looping)
