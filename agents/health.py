@@ -4,6 +4,7 @@ import faulthandler
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -249,6 +250,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # Restarting on the same port right after a crash must work.
     allow_reuse_address = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """Who asks may have gone before the answer (a supervisor that waits 3 s): no page of traceback for that."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def serve(monitor: Monitor, host: str, port: int) -> tuple[ThreadingHTTPServer, str]:

@@ -118,8 +118,8 @@ CHILD_CRASH_LOOPING = Gauge(
     "babelwatch_child_crash_looping", "1 while a process of `up` ends again and again", ["process"]
 )
 PIPELINE_PROBLEMS = Gauge("babelwatch_pipeline_problems", "Problems that the operator's view of the dashboard names")
-PIPELINE_LOOK_AGE = Gauge(
-    "babelwatch_pipeline_look_age_seconds", "Age of the operator's view, as the dashboard last took it"
+PIPELINE_LOOKED_AT = Gauge(
+    "babelwatch_pipeline_looked_at_seconds", "When the dashboard last looked at the pipeline, in Unix seconds"
 )
 GROUP_LAG = Gauge(
     "babelwatch_group_lag_messages",

@@ -42,13 +42,14 @@ def worker_problem(worker: Part) -> str:
 def process_problem(name: str, process: Part) -> str:
     """Why a process of `up` does not run as it should; empty when it runs (it may still be unwell)."""
     state, ended = process["state"], process["ended"]
+    where = f"see logs/{process['role']}.log in the data folder"
     if state == "failed":
-        return f"{name}: failed ({ended}), not started again: {last_line(process['words'])}"
+        return f"{name}: failed ({ended}), not started again: {last_line(process['words'])}; {where}"
     if process["crash_looping"]:
         now = "runs again" if state == "running" else "is started again, with pauses of up to 30 s"
         return (
             f"{name}: crash-looping: {process['restarts']} restarts, last end {clock(process['ended_at'])} ({ended}): "
-            f"{last_line(process['words'])}; {now}"
+            f"{last_line(process['words'])}; {now}; {where}"
         )
     if state == "wedged":
         return f"{name}: wedged: {process.get('seen') or process.get('problem')}; it is ended and started again"
@@ -62,7 +63,8 @@ def restart_notices(processes: Iterable[Part], now: float) -> list[str]:
     return [
         f"{one['role']} was started again at {clock(one['ended_at'])} ({one['ended']})"
         for one in processes
-        if one["state"] == "running" and one["restarts"] and one["ended_at"] and now - one["ended_at"] < RECENT_S
+        if one["state"] == "running" and not one["crash_looping"]
+        if one["ended_at"] and now - one["ended_at"] < RECENT_S
     ]
 
 

@@ -17,6 +17,8 @@ from pipeline.dashboard.api import build_api
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.gold import load_gold
 from pipeline.dashboard.live import Hub
+from pipeline.dashboard.pipeline_watch import PipelineWatch
+from pipeline.dashboard.routes_pipeline import build_pipeline_routes
 from pipeline.dashboard.routes_trust import build_trust_routes
 from pipeline.dashboard.security import Guard
 from pipeline.dashboard.trust import TrustBook
@@ -47,10 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
     gold = load_gold() if settings.demo else None
     book = TrustBook(settings)
     hub = Hub(database, gold, book)
+    watch = PipelineWatch(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watch.start()
         yield
+        watch.stop()
         await hub.close()
         database.close()
 
@@ -65,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.include_router(build_api(database, hub, gold, book), tags=["dashboard"])
     app.include_router(build_trust_routes(database, book), tags=["dashboard"])
+    app.include_router(build_pipeline_routes(watch), tags=["dashboard"])
     app.include_router(build_router(settings), tags=["source"])
 
     @app.exception_handler(BabelwatchError)

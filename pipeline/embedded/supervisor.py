@@ -157,7 +157,7 @@ class Supervisor:
 
     def _ended(self, name: str, watched: Watched) -> None:
         how = watched.child.how_it_ended()
-        watched.ended = f"wedged: {watched.problem}; ended by `up` ({how})" if watched.state == "wedged" else how
+        watched.ended = f"wedged: {watched.problem}" if watched.state == "wedged" else how
         watched.ended_at = time.time()
         watched.words = watched.child.last_words()
         watched.problem, watched._finding = "", None
@@ -176,7 +176,7 @@ class Supervisor:
             pause = self._policy.pause_s(watched._in_a_row)
             watched._again_at = self._clock() + pause
             watched.state = "restarting"
-            log.warning("%s ended (%s): started again in %.1f s", name, watched.ended, pause)
+            log.warning("%s ended (%s): started again in %.1f s", name, how, pause)
             if watched.crash_looping:
                 log.error("%s ends again and again; its last lines:\n%s", name, watched.words)
         self._tell(name, watched)

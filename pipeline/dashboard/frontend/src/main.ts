@@ -10,6 +10,7 @@ import { Feed } from "./panels/feed";
 import { Header } from "./panels/header";
 import { Kpis } from "./panels/kpis";
 import { LanguagesPanel } from "./panels/languages";
+import { PipelinePanel } from "./panels/pipeline";
 import { filters, onChange } from "./state";
 import { Stream } from "./stream";
 import { onTheme, startTheme } from "./theme";
@@ -24,6 +25,7 @@ const languages = new LanguagesPanel();
 const brands = new BrandsPanel();
 const agreement = new AgreementPanel();
 const feed = new Feed();
+new PipelinePanel();
 const netNote = h("span", { class: "legend-net" });
 
 const legend = (label: AnyLabel): HTMLElement =>

@@ -63,3 +63,19 @@ export interface Tick { ok: boolean; reason: string | null; as_of: number | null
 export interface Parts {
   summary: Summary; series: Series; languages: Languages; brands: Brands; agreement: Agreement; mentions: FeedChange; tick: Tick;
 }
+
+/** What `GET /api/v1/pipeline` answers; the Python side is pipeline/dashboard/models_pipeline.py. */
+export interface Worker {
+  role: string; pid: number; state: string; well: boolean; problem: string; rss_bytes: number | null; lag: number;
+  committed_age_s: number | null; progress_age_s: number | null; restarts: number; ended: string; ended_at: number | null; words: string;
+}
+export interface PartitionLag { partition: number; lag: number; committed_age_s: number }
+export interface TopicLag {
+  role: string; topic: string; messages: number; lag: number; committed_age_s: number; progress_age_s: number; partitions: PartitionLag[];
+}
+export interface Service { name: string; up: boolean | null; address: string; error: string }
+export interface Pipeline {
+  state: "looking" | "well" | "ill"; headline: string; problems: string[]; notices: string[]; as_of: number | null; now: number;
+  services: Service[]; workers_visible: boolean; workers_note: string; workers: Worker[]; topics: TopicLag[];
+  dead_letters: number | null; dead_reasons: Record<string, number>;
+}
