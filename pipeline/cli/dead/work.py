@@ -114,8 +114,8 @@ def run(
 def _report(result: "Resent", total: int) -> None:
     if result.sent:
         click.echo(
-            f"{result.sent:,} sent; one that dies again is in `babelwatch dead list` again, where the others ended says "
-            "`babelwatch reconcile`"
+            f"{result.sent:,} sent; one that dies again is in `babelwatch dead list` again, where the others ended "
+            "says `babelwatch reconcile`"
         )
     for letter, why in result.refused[:SHOWN]:
         print(f"not sent: {format_origin(letter.origin)}: {printable(why)}", file=sys.stderr)
