@@ -31,6 +31,8 @@ class Control:
         self.gave_up = False
         """Set once a batch was left unacknowledged: from then on no later one may be acknowledged either, because a
         committed offset says that everything below it is done."""
+        self.retrying = False
+        """True from the first repeated attempt of a batch until it is done: a service keeps the worker waiting."""
         self.at_end: list[Callable[[], object]] = []
         """What is called when the worker has drained."""
         self._stop_asked: float | None = None
@@ -62,6 +64,7 @@ class Control:
 
     async def pause(self, seconds: float) -> None:
         """Wait before another attempt. Raises Stopping when the worker has no time for one."""
+        self.retrying = True
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if self.out_of_time:

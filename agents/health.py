@@ -56,6 +56,8 @@ class Monitor:
         """More for /status: model, incarnation."""
         self.warnings: Callable[[], list[str]] = list
         """What a person should know although the worker is well."""
+        self.retrying: Callable[[], bool] = lambda: False
+        """Whether a service keeps a batch waiting."""
         self._probes = probes
         self._positions = positions
         self._policy = policy or HealthPolicy()
@@ -167,6 +169,7 @@ class Monitor:
             "problems": problems,
             "warnings": self.warnings(),
             "dependencies": dependencies,
+            "retrying": self.retrying(),
             "event_loop_age_s": round(self._clock() - self._beat_at, 1),
             "member": self._member,
         }

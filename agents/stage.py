@@ -87,6 +87,7 @@ class StageLoop:
         BATCH_MESSAGES.labels(role).observe(len(batch))
         began = time.perf_counter()
         await self._stage.handle(batch)
+        self._control.retrying = False
         STAGE_SECONDS.labels(role).observe(time.perf_counter() - began)
 
     async def _repair(self, gap: Gap) -> None:

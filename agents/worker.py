@@ -38,6 +38,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
         probes.append(Probe("clickhouse", clickhouse_question(settings.require_clickhouse())))
     ends = LogEnds(role, settings, lambda: positions(app))
     monitor = health.Monitor(role, probes, ends)
+    monitor.retrying = lambda: control.retrying
     # The pages come first: a worker that waits for its services says so there.
     server, address = health.serve(monitor, settings.web_host, settings.web_port)
     monitor.start()

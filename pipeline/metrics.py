@@ -99,3 +99,9 @@ PACE_SECONDS = Counter(
 DASHBOARD_REFRESHES = Counter("babelwatch_dashboard_refreshes_total", "Reads of a view of the page", ["outcome"])
 WATCH_ERRORS = Counter("babelwatch_supervisor_errors_total", "Looks of `up` at its processes that failed")
 CHILD_RESTARTS = Counter("babelwatch_child_restarts_total", "Processes that `up` started again", ["process"])
+CHILD_WEDGED = Counter(
+    "babelwatch_child_wedged_total", "Processes that ran and did nothing, so that `up` ended them", ["process"]
+)
+CHILD_CRASH_LOOPING = Gauge(
+    "babelwatch_child_crash_looping", "1 while a process ends again and again soon after its start", ["process"]
+)

@@ -47,6 +47,7 @@ def overview(settings: Settings) -> Part:
             "pid": run.pid,
             "since": run.started_at,
             "data_dir": str(settings.data_dir.absolute()),
+            "metrics_url": run.metrics_url,
             "processes": {name: _process(pid) for name, pid in run.processes.items()},
         },
         "services": services,
@@ -68,7 +69,9 @@ def _problems(services: dict[str, Part], workers: list[Part], rows: Part) -> lis
             f"rescore: a run was killed, {pages} pages may be counted wrongly: `babelwatch rescore` heals them"
         )
     for worker in workers:
-        if worker["state"] != "running":
+        if worker["crash_looping"]:
+            found.append(f"worker {worker['role']}: crash-looping, {worker['restarts']} restarts ({worker['ended']})")
+        elif worker["state"] != "running":
             found.append(f"worker {worker['role']}: {worker['state']} ({worker['ended']})")
         elif not worker["healthy"]:
             found.append(f"worker {worker['role']}: {'; '.join(worker['problems']) or 'does not answer'}")

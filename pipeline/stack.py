@@ -14,8 +14,9 @@ import time
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from prometheus_client import start_http_server
 from pydantic import SecretStr
 
 from pipeline.embedded.broker import EmbeddedBroker
@@ -27,6 +28,7 @@ from pipeline.embedded.lock import FolderLock
 from pipeline.embedded.ports import free_port, is_free, require_free
 from pipeline.embedded.processes import identity
 from pipeline.embedded.supervisor import Supervisor, Watched
+from pipeline.embedded.watchdog import Watchdog, WatchdogPolicy
 from pipeline.errors import BrokerUnavailable, EmbeddedServiceError, WorkerFailed
 from pipeline.settings import Settings
 
@@ -65,6 +67,9 @@ class Stack:
         self._children: dict[str, Child] = {}
         self._ports: dict[str, int] = {}
         self._supervisor = Supervisor(self._child_changed)
+        self._watchdogs: list[Watchdog] = []
+        self._metrics: Any = None
+        self._metrics_url = ""
         self._started_at = ""
         self._begin = 0.0
 
@@ -76,7 +81,10 @@ class Stack:
             watched = self._supervisor.watched.get(role)
             if watched is not None:
                 web = f"http://127.0.0.1:{self._ports[role]}"
-                found[role] = WorkerRun(role, watched.child.pid, web, watched.state, watched.restarts, watched.ended)
+                found[role] = WorkerRun(
+                    *(role, watched.child.pid, web, watched.state, watched.restarts, watched.ended),
+                    crash_looping=watched.crash_looping,
+                )
         return found
 
     @property
@@ -143,7 +151,7 @@ class Stack:
 
     def kill(self) -> None:
         """End everything now. What ClickHouse acknowledged is safe; what is in the embedded broker is lost."""
-        self._supervisor.stop()
+        self._stop_watching()
         for child in (*self._children.values(), *self._service_children()):
             child.kill()
         if self._clickhouse is not None:
@@ -212,9 +220,27 @@ class Stack:
         self._reached("tables")
         self._worker("sink")
         self._child(DASHBOARD, ["dashboard"], signal.SIGKILL)
+        self._watch_workers()
         self._write_run()
         self._await_ready()
         self._reached("ready")
+
+    def _watch_workers(self) -> None:
+        """Look for workers that are wedged, and serve the metrics of all this, on the loopback address."""
+        policy = WatchdogPolicy()
+        for role in ROLES:
+            watched = self._supervisor.watched[role]
+            dog = Watchdog(
+                f"http://127.0.0.1:{self._ports[role]}/health",
+                lambda one=watched: one.child.pid if one.state == "running" else None,  # type: ignore[misc]
+                lambda reason, role=role: self._supervisor.end_wedged(role, reason, policy.grace_s),  # type: ignore[misc]
+                policy,
+            )
+            dog.start()
+            self._watchdogs.append(dog)
+        port = free_port()
+        self._metrics, _ = start_http_server(port, addr="127.0.0.1")
+        self._metrics_url = f"http://127.0.0.1:{port}/metrics"
 
     def _worker(self, role: str) -> None:
         # SIGTERM when the parent dies: with a broker that lives on, it commits what it did and leaves its group.
@@ -328,6 +354,7 @@ class Stack:
             dashboard_port=self._ports[DASHBOARD],
             processes=self.pids(),
             workers=self.workers,
+            metrics_url=self._metrics_url,
         )
         try:
             run.write(self._folder)
@@ -346,7 +373,7 @@ class Stack:
     def _stop(self, deadline: float) -> dict[str, int]:
         if not self._lock.held:
             return {}
-        self._supervisor.stop()
+        self._stop_watching()
         children = list(self._children.values())
         for child in children:
             child.terminate()
@@ -365,6 +392,15 @@ class Stack:
             self._broker.stop(0.5)
         self._forget()
         return left
+
+    def _stop_watching(self) -> None:
+        for dog in self._watchdogs:
+            dog.stop()
+        self._supervisor.stop()
+        if self._metrics is not None:
+            self._metrics.shutdown()
+            self._metrics.server_close()
+            self._metrics = None
 
     def _left(self) -> dict[str, int]:
         """What the workers leave in the embedded broker, now that they have ended."""

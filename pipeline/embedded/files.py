@@ -78,6 +78,8 @@ class WorkerRun:
     restarts: int = 0
     ended: str = ""
     """How it ended the last time."""
+    crash_looping: bool = False
+    """It ended several times in a row soon after its start."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Run:
     processes: dict[str, int]
     """Name -> pid of every child."""
     workers: dict[str, WorkerRun]
+    metrics_url: str = ""
+    """Metrics of `up` itself: restarts, wedged and crash-looping processes."""
 
     def write(self, folder: Path) -> None:
         """Write ``run.json``. Raises OSError."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.embedded.child import Child
 from pipeline.errors import EmbeddedServiceError
-from pipeline.metrics import CHILD_RESTARTS, WATCH_ERRORS
+from pipeline.metrics import CHILD_CRASH_LOOPING, CHILD_RESTARTS, CHILD_WEDGED, WATCH_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,10 @@ class RestartPolicy:
     limit_s: float = 30.0
     well_after_s: float = 60.0
     """After so long a life the backoff begins anew."""
+    loop_ends: int = 3
+    loop_within_s: float = 120.0
+    """So many ends within so long are a crash loop. With the backoff above a process that dies at once gets there in
+    about 2 s, one that needs 20 s to load its model in about 65."""
     final: frozenset[int] = frozenset({2, 4, 6, 8})
 
     def pause_s(self, in_a_row: int) -> float:
@@ -45,6 +49,9 @@ class Watched:
     """running, restarting, failed, or ended (a child that is not restarted)."""
     restarts: int = 0
     ended: str = ""
+    crash_looping: bool = False
+    _wedged: str = field(default="", repr=False)
+    _ends: list[float] = field(default_factory=list, repr=False)
     _in_a_row: int = field(default=0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _again_at: float = field(default=0.0, repr=False)
@@ -82,6 +89,16 @@ class Supervisor:
             if name in self.watched:
                 self.watched[name].state = "ended"
 
+    def end_wedged(self, name: str, reason: str, grace_s: float) -> None:
+        """End a child that runs and does nothing, by force after ``grace_s``; it is started again as any other."""
+        watched = self.watched[name]
+        if watched.state != "running" or self._stop.is_set():
+            return
+        watched._wedged = reason
+        CHILD_WEDGED.labels(name).inc()
+        log.error("%s is wedged: %s; it is ended and started again", name, reason)
+        watched.child.stop(grace_s)
+
     def stop(self) -> None:
         """Stop watching: from now on an end is meant. The children stay as they are."""
         self._stop.set()
@@ -97,6 +114,9 @@ class Supervisor:
                 return
             if watched.state == "running" and not watched.child.running:
                 self._ended(name, watched)
+            elif watched.crash_looping and watched.state == "running":
+                if self._clock() - watched._since >= self._policy.well_after_s:
+                    self._is_well(name, watched)
             elif watched.state == "restarting" and self._clock() >= watched._again_at:
                 self._again(name, watched)
 
@@ -111,6 +131,8 @@ class Supervisor:
 
     def _ended(self, name: str, watched: Watched) -> None:
         watched.ended = watched.child.how_it_ended()
+        if watched._wedged:
+            watched.ended, watched._wedged = f"was wedged: {watched._wedged}", ""
         words = watched.child.last_words()
         if not watched.restart:
             watched.state = "ended"
@@ -124,7 +146,25 @@ class Supervisor:
             pause = self._policy.pause_s(watched._in_a_row)
             watched._again_at = self._clock() + pause
             watched.state = "restarting"
+            self._note_end(name, watched)
             log.warning("%s ended (%s): started again in %.1f s", name, watched.ended, pause)
+        self._changed(name, watched)
+
+    def _note_end(self, name: str, watched: Watched) -> None:
+        now = self._clock()
+        watched._ends = [*(at for at in watched._ends if now - at <= self._policy.loop_within_s), now]
+        if len(watched._ends) >= self._policy.loop_ends and not watched.crash_looping:
+            watched.crash_looping = True
+            CHILD_CRASH_LOOPING.labels(name).set(1)
+            log.error(
+                "%s is crash-looping: %d ends within %.0f s, the last: %s",
+                *(name, len(watched._ends), self._policy.loop_within_s, watched.ended),
+            )
+
+    def _is_well(self, name: str, watched: Watched) -> None:
+        watched.crash_looping = False
+        watched._ends = []
+        CHILD_CRASH_LOOPING.labels(name).set(0)
         self._changed(name, watched)
 
     def _again(self, name: str, watched: Watched) -> None:

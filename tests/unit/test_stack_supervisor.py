@@ -230,3 +230,47 @@ def test_a_listener_that_fails_does_not_end_the_watch(tmp_path: Path) -> None:
     one.kill()
     # each end and each restart was told, to no avail
     assert REGISTRY.get_sample_value("babelwatch_supervisor_errors_total") == before + 4
+
+
+def test_a_crash_loop_is_named_and_forgotten_when_it_lives(tmp_path: Path) -> None:
+    clock = Clock()
+    seen: list[bool] = []
+    supervisor = Supervisor(lambda _, watched: seen.append(watched.crash_looping), clock=clock)
+    one = child(tmp_path, "raise SystemExit(1)", name="looping")
+    one.start()
+    supervisor.watched["looping"] = watched = Watched(one, True)
+    for _ in range(3):
+        one.wait(10)
+        supervisor.check()
+        clock.now += 5
+        supervisor.check()
+    assert watched.crash_looping
+    assert REGISTRY.get_sample_value("babelwatch_child_crash_looping", {"process": "looping"}) == 1
+    one.wait(10)
+    watched.child = child(tmp_path, "import time; time.sleep(60)", name="living")
+    watched.child.start()
+    watched.state, watched._since = "running", clock.now
+    clock.now += 61
+    supervisor.check()
+    assert not watched.crash_looping
+    assert REGISTRY.get_sample_value("babelwatch_child_crash_looping", {"process": "looping"}) == 0
+    watched.child.kill()
+
+
+def test_a_wedged_child_is_ended_and_started_again(tmp_path: Path) -> None:
+    clock = Clock()
+    supervisor = Supervisor(lambda *_: None, clock=clock)
+    one = child(tmp_path, "import time; time.sleep(600)", name="wedged")
+    one.start()
+    supervisor.watched["wedged"] = watched = Watched(one, True)
+    freeze(one.pid)
+    before = one.pid
+    supervisor.end_wedged("wedged", "its pages have not answered for 16 s", 1.0)
+    supervisor.check()
+    assert (watched.state, watched.ended) == ("restarting", "was wedged: its pages have not answered for 16 s")
+    assert REGISTRY.get_sample_value("babelwatch_child_wedged_total", {"process": "wedged"}) == 1
+    clock.now += 5
+    supervisor.check()
+    assert watched.state == "running"
+    assert one.pid != before
+    one.kill()
