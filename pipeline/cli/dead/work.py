@@ -112,10 +112,11 @@ def run(
 
 
 def _report(result: "Resent", total: int) -> None:
-    click.echo(
-        f"{result.sent:,} sent; one that dies again is in `babelwatch dead list` again, where the others ended says "
-        "`babelwatch reconcile`"
-    )
+    if result.sent:
+        click.echo(
+            f"{result.sent:,} sent; one that dies again is in `babelwatch dead list` again, where the others ended "
+            "says `babelwatch reconcile`"
+        )
     for letter, why in result.refused[:SHOWN]:
         print(f"not sent: {format_origin(letter.origin)}: {printable(why)}", file=sys.stderr)
     if result.refused:
