@@ -47,7 +47,7 @@ def overview(settings: Settings) -> Part:
             "pid": run.pid,
             "since": run.started_at,
             "data_dir": str(settings.data_dir.absolute()),
-            "metrics": run.metrics_url,
+            "metrics_url": run.metrics_url,
             "processes": {name: process_state(pid) for name, pid in run.processes.items()},
         },
         "services": services,
