@@ -17,7 +17,6 @@ from tests.services import (  # noqa: F401 - pytest finds fixtures by name in th
     make_settings,
 )
 
-
 FULL: Final = bool(os.environ.get("BABELWATCH_TEST_FULL"))
 
 
