@@ -137,6 +137,7 @@ def test_killed_and_stopped_it_goes_on_where_it_was(settings: Settings, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_history_beside_live_mentions_counts_once_and_delays_none(
     settings: Settings, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path

@@ -139,6 +139,7 @@ agents.language.LanguageStage.handle = handle
 """A language worker that acknowledges what it has thrown away."""
 
 
+@pytest.mark.long("apache")
 def test_every_offset_ends_and_what_a_stage_skips_is_found_and_repaired(
     run: Callable[[str], Pipeline], kafka: str
 ) -> None:
@@ -179,6 +180,7 @@ def test_every_offset_ends_and_what_a_stage_skips_is_found_and_repaired(
     assert pipeline.stored() == 110
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 def test_a_repair_that_is_lost_too_is_repaired_by_the_next(run: Callable[[str], Pipeline], kafka_embedded: str) -> None:
     pipeline = run(kafka_embedded)
