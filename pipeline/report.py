@@ -11,7 +11,6 @@ dead     distinct origins of dead letters in ClickHouse
 """
 
 import json
-import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.embedded.pages import get
 from pipeline.errors import InputError, Unaccounted
 
 COUNTERS: Final = {
@@ -148,7 +148,6 @@ def stage_numbers(metrics: str) -> dict[str, Any]:
 def read_stage(address: str, timeout_s: float = 3.0) -> dict[str, Any]:
     """Counters of the worker at ``address`` (http://host:port); an ``error`` in their place when it does not answer."""
     try:
-        with urllib.request.urlopen(f"{address.rstrip('/')}/metrics", timeout=timeout_s) as answer:  # noqa: S310 - ours
-            return stage_numbers(answer.read().decode("utf-8"))
+        return stage_numbers(get(f"{address.rstrip('/')}/metrics", timeout_s).decode("utf-8"))
     except (OSError, ValueError) as error:
         return {"error": f"no answer from {address}: {error}"}
