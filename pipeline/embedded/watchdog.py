@@ -32,7 +32,8 @@ class WedgePolicy:
     """Without an answer. Above the session timeout (10 s): by then the group has given its partitions to others, so
     that nothing is interrupted that is still its work."""
     first_page_s: float = 60.0
-    """Until the first answer of all: Python imports for 2 s, on a machine that is busy ten times as long."""
+    """Until the first answer of all (Python imports for 2 s, on a machine that is busy ten times as long), and between
+    answers while it starts: native code that loads a model may hold the interpreter's lock."""
     patience_s: Mapping[str, float] = field(
         default_factory=lambda: MappingProxyType(
             {
@@ -90,7 +91,7 @@ class Watchdog:
     def started(self) -> None:
         """The process was started, for the first time or again."""
         self._started_at = self._clock()
-        self._answered = False
+        self._answered = self._settled = False
         self._silent_since: float | None = None
         self._silent_looks = 0
         self._error = ""
@@ -115,10 +116,12 @@ class Watchdog:
         self._answered = True
         self._silent_since, self._silent_looks = None, 0
         before, self._ill = self._ill, {}
-        for what, age, says in _illnesses(look.health):
+        found = _illnesses(look.health)
+        self._settled = not any(what == START for what, _, _ in found)
+        for what, age, says in found:
             if what != START or age >= self._patience(START):
                 self._ill[what] = (before.get(what, (0, 0.0, ""))[0] + 1, age, says)
-        if self._ill or any(what == START for what, _, _ in _illnesses(look.health)):
+        if self._ill or not self._settled:
             self._well_since = None
         elif self._well_since is None:
             self._well_since = look.at
@@ -130,7 +133,7 @@ class Watchdog:
         policy, now = self.policy, self._clock()
         if self._silent_since is not None:
             since = self._silent_since if self._answered else self._started_at
-            named, limit = (policy.named_s, policy.silent_s) if self._answered else (policy.first_page_s,) * 2
+            named, limit = (policy.named_s, policy.silent_s) if self._settled else (policy.first_page_s,) * 2
             silent = now - since
             if silent >= named and self._silent_looks >= 2:
                 says = f"its pages do not answer for {silent:.0f} s ({self._error})"

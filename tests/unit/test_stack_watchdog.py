@@ -101,6 +101,17 @@ def test_starting_has_its_time() -> None:
     assert found.wedged
 
 
+def test_silence_while_it_starts_has_more_time() -> None:
+    """Native code that loads a model may hold the interpreter's lock."""
+    process = Process()
+    assert process.after(10, ill("start")) is None
+    assert process.after(50, silent=True) is None
+    assert process.after(10, ill("start", 60)) is None
+    found = process.after(64, silent=True)
+    assert found is not None
+    assert found.wedged
+
+
 def test_a_process_that_never_answers_is_ended_as_well() -> None:
     process = Process()
     found = process.after(62, silent=True)
