@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
 from agents.logs import configuration
+from agents.quick import QuickConsumer, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
@@ -65,7 +66,7 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
     Raises SettingsError when the broker's address or security is not set properly.
     """
     aiokafka.AIOKafkaConsumer = _PromptConsumer
-    return App(
+    app = App(
         GROUPS[role],
         broker=broker_urls(settings),
         broker_credentials=faust_credentials(settings),
@@ -78,6 +79,8 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
         producer_acks=-1,
         producer_request_timeout=30,
         producer_max_request_size=MAX_DEAD_BYTES + ROOM_FOR_HEADERS,
+        # Far below what a broker takes: a batch that it refuses as too large holds one record.
+        producer_max_batch_size=128 * 1024,
         store="memory://",
         topic_replication_factor=settings.topic_replication_factor,
         topic_partitions=settings.topic_partitions,
@@ -85,13 +88,15 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
         # Topics are made by pipeline.kafka.admin with their retention; Faust would make them with its own.
         topic_allow_declare=False,
         stream_wait_empty=True,
-        # Small: what is buffered is memory, and is read again by the next worker after a crash.
-        stream_buffer_maxsize=max(settings.batch_messages, 512),
+        # What is buffered is memory, and is read again by the next worker after a crash; a batch has to fit in.
+        stream_buffer_maxsize=max(settings.sink_batch_messages if role == "sink" else settings.batch_messages, 512),
         # The pages are served by agents.health from a thread, so that they answer when this loop does not.
         web_enabled=False,
         worker_redirect_stdouts=False,
         autodiscover=False,
     )
+    app.transport.Consumer = QuickConsumer
+    return app
 
 
 def attach(
@@ -104,12 +109,12 @@ def attach(
     messages: int,
     within_s: float,
 ) -> None:
-    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, each gathered for ``within_s`` at most."""
+    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``within_s`` between two smaller ones."""
     source = app.topic(*topics, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw")
     loop = StageLoop(app, settings, control, stage, messages)
 
     async def agent(stream: Any) -> None:  # noqa: ANN401
-        async for events in stream.take_events(messages, within=within_s):
+        async for events in take(app, stream, messages, within_s):
             await loop.process(events)
 
     app.agent(source, name=f"{control.role}:{'+'.join(topics)}", concurrency=1)(agent)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from agents.backoff import Backoff, Stopping
+from agents.batching import Batch, batches
 from agents.control import Control
 from agents.incoming import Headers
 from pipeline.metrics import MENTIONS_OUT, RETRIES
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 CONFIRM_S: Final = 45.0
 """Records that are not confirmed get an error after 30 s (``producer_request_timeout``), and may wait for a connection
 before; a producer that keeps silent for longer hangs itself."""
+_OVERHEAD: Final = 128
+"""Bytes of a record in a batch beside what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class Outbox:
         backoff = Backoff()
         while pending:
             confirmed, error = await self._within_time(pending)
-            for record in pending[:confirmed]:
-                MENTIONS_OUT.labels(self._control.role, record.topic).inc()
+            for topic, count in Counter(record.topic for record in pending[:confirmed]).items():
+                MENTIONS_OUT.labels(self._control.role, topic).inc(count)
             pending = pending[confirmed:]
             if error is None:
                 continue
@@ -76,17 +80,33 @@ class Outbox:
 
     async def _attempt(self, records: list[Outgoing]) -> tuple[int, BaseException | None]:
         """Return how many of the first records are confirmed, and why the next one is not."""
-        producer = await self._app.maybe_start_producer()
-        futures = []
-        failure: BaseException | None = None
+        kafka = (await self._app.maybe_start_producer())._ensure_producer()
+        sent: list[tuple[Batch, Any]] = []
+        failed_at, failure = self._too_large(records)
         try:
-            for record in records:
-                futures.append(
-                    await producer.send(record.topic, record.key, record.value, None, None, list(record.headers))
-                )
+            topics = {record.topic for record in records[:failed_at]}
+            partitions = {topic: sorted(await kafka.partitions_for(topic)) for topic in topics}
+            made = batches(records[:failed_at], partitions.__getitem__, kafka.create_batch)
         except Exception as error:
-            failure = error.__cause__ or error
-        for count, result in enumerate(await asyncio.gather(*futures, return_exceptions=True)):
-            if isinstance(result, BaseException):
-                return count, result
-        return len(futures), failure
+            return 0, error
+        for number, batch in enumerate(made):
+            try:
+                sent.append((batch, await kafka.send_batch(batch.builder, batch.topic, partition=batch.partition)))
+            except Exception as error:
+                failed_at, failure = min(one.places[0] for one in made[number:]), error
+                break
+        for (batch, _), result in zip(
+            sent, await asyncio.gather(*(future for _, future in sent), return_exceptions=True), strict=True
+        ):
+            if isinstance(result, BaseException) and batch.places[0] < failed_at:
+                failed_at, failure = batch.places[0], result
+        return failed_at, failure
+
+    def _too_large(self, records: list[Outgoing]) -> tuple[int, BaseException | None]:
+        """Place of the first record that no request can hold, or the number of all."""
+        most = self._app.conf.producer_max_request_size
+        for place, record in enumerate(records):
+            size = len(record.value) + len(record.key or b"") + sum(len(n) + len(v) for n, v in record.headers)
+            if size + _OVERHEAD > most:
+                return place, MessageSizeTooLargeError(f"{size} bytes, at most {most - _OVERHEAD} can be sent")
+        return len(records), None

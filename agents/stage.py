@@ -1,13 +1,14 @@
 """The loop that all stages share: take a batch, do its work, acknowledge it only when the effect is durable.
 
 Faust acknowledges the events of ``take_events`` in a ``finally``, so an exception, a cancellation or a closed generator
-acknowledges what was never done. Here each message is held with one more reference until its effect is durable;
-whatever happens in between, the offset cannot be committed.
+acknowledges what was never done. Here (:func:`agents.quick.take`) nobody acknowledges but :meth:`StageLoop.process`,
+after the effect is durable; whatever happens in between, the offset cannot be committed.
 """
 
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -49,9 +50,7 @@ class StageLoop:
         self._continuity = Continuity(self._committed)
 
     async def process(self, events: Sequence[Any]) -> None:
-        """Process a batch of Faust events. Never raises but for cancellation."""
-        for event in events:
-            event.message.incref()
+        """Process a batch of Faust events and acknowledge them. Never raises but for cancellation."""
         if self._control.gave_up:
             self._leave(events)
             return
@@ -72,7 +71,7 @@ class StageLoop:
             self._control.fail(error)
         else:
             for event in events:
-                event.message.decref()
+                event.ack()
 
     async def _do(self, events: Sequence[Any]) -> None:
         batch = [Incoming.of_event(event) for event in events]
@@ -82,8 +81,8 @@ class StageLoop:
         if not self._app.rebalancing:
             for gap in self._continuity.gaps(batch, self._app.rebalancing_count):
                 await self._repair(gap)
-        for message in batch:
-            MENTIONS_IN.labels(role, message.topic).inc()
+        for topic, count in Counter(message.topic for message in batch).items():
+            MENTIONS_IN.labels(role, topic).inc(count)
         BATCH_MESSAGES.labels(role).observe(len(batch))
         began = time.perf_counter()
         await self._stage.handle(batch)

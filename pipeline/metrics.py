@@ -11,6 +11,11 @@ REDELIVERIES = Counter(
     ["reason"],
 )
 RETRIES = Counter("babelwatch_retries_total", "Attempts repeated after an error", ["role", "what"])
+STALE_MESSAGES = Counter(
+    "babelwatch_stale_messages_total",
+    "Messages of an assignment that had ended: left, and read again from the committed offset",
+    ["topic"],
+)
 SKIPPED_OFFSETS = Counter(
     "babelwatch_skipped_offsets_total",
     "Offsets that the consumer did not deliver: read again and found (repaired), or not in the log (absent)",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pipeline.dashboard.app import STATIC
 from pipeline.store.client import connect
@@ -15,6 +15,10 @@ from tests.browser.stage import Dashboard, dashboard
 
 OpenPage = Callable[..., Page]
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+
+# A view rests three times as long as its queries took (pipeline.dashboard.live): on a busy machine the next numbers may
+# be further away than playwright's five seconds.
+expect.set_options(timeout=30_000)
 
 
 # Of the module, not of the session: playwright's own event loop must have ended before the next test with a coroutine.

@@ -26,9 +26,13 @@ class Fleet:
     """Workers by name, under the product's own supervisor and its restart policy."""
 
     def __init__(
-        self, folder: Path, environments: Mapping[str, Mapping[str, str]], say: Callable[[str], object]
+        self,
+        folder: Path,
+        environments: Mapping[str, Mapping[str, str]],
+        say: Callable[[str], object],
+        command: Sequence[str] = ("tests.chaos.worker",),
     ) -> None:
-        """``environments``: name -> environment of its process."""
+        """``environments``: name -> environment of its process; ``command``: module and arguments before the role."""
         self.children: dict[str, Child] = {}
         self.ends: Counter[tuple[str, str]] = Counter()
         """(role, how it ended) -> times."""
@@ -36,7 +40,7 @@ class Fleet:
         self._supervisor = Supervisor(self._changed)
         self._ports = {name: free_port() for name in environments}
         for name, environment in environments.items():
-            argv = [sys.executable, "-m", "tests.chaos.worker", role_of(name), "--web-port", str(self._ports[name])]
+            argv = [sys.executable, "-m", *command, role_of(name), "--web-port", str(self._ports[name])]
             self.children[name] = Child(name, argv, folder / "logs" / f"{name}.log", env=environment)
 
     def start(self) -> None:

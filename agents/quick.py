@@ -1,0 +1,108 @@
+"""Faust's two costs per message, paid per batch: its consumer's tasks for each message, and its streams' iteration.
+
+Measured with a stage that does nothing (docs/benchmarks.md): about 0.25 core-ms per message and stage, most of it in
+two tasks and a dozen callbacks that Faust makes for each. Here a message goes from aiokafka's batch into the channel's
+queue without a task where nothing has to be waited for, and a stage takes all of the queue at once. Groups, rebalances,
+flow control, offsets and commits stay Faust's.
+"""
+
+import asyncio
+import inspect
+import types
+from collections.abc import AsyncIterator, Coroutine, Generator
+from typing import Any, Final
+
+from faust.transport.drivers.aiokafka import Consumer
+
+from pipeline.metrics import STALE_MESSAGES
+
+_SLICE_S: Final = 0.01
+"""How often a batch that is being gathered empties the queue, which is small so that memory stays bounded."""
+
+
+class QuickConsumer(Consumer):
+    """Faust's consumer, which delivers a message without a task of its own unless the delivery has to wait."""
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
+        """Faust calls this once per message, with the delivery and with the event that ends a delivery which waits."""
+        first, *others = coros
+        if not inspect.iscoroutine(first):
+            return await super().wait_first(*coros, timeout=timeout)
+        try:
+            waits_for = first.send(None)
+        except StopIteration:
+            for other in others:
+                if inspect.iscoroutine(other):
+                    other.close()
+            return None
+        except BaseException:
+            for other in others:
+                if inspect.iscoroutine(other):
+                    other.close()
+            raise
+        return await super().wait_first(_goes_on(first, waits_for), *others, timeout=timeout)
+
+
+async def _goes_on(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401
+    """The rest of a coroutine that waits for its first future, for a task to run."""
+    return await _rest(begun, waits_for)
+
+
+@types.coroutine
+def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:  # noqa: ANN401
+    try:
+        while True:
+            try:
+                got = yield waits_for
+            except BaseException as error:
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(got)
+    except StopIteration as end:
+        return end.value
+
+
+async def take(app: Any, stream: Any, limit: int, rest_s: float) -> AsyncIterator[list[Any]]:  # noqa: ANN401 - Faust's
+    """Batches of at most ``limit`` events of a Faust stream, none of them acknowledged: whoever does the work does it.
+
+    A batch begins with the first event that waits, and takes what comes until ``rest_s`` after the one before ended:
+    a lone message never waits, under load batches grow, and a full one does not wait. In place of Faust's
+    ``take_events``, which acknowledges by itself (in a ``finally``).
+    """
+    await stream.maybe_start()
+    queue = aiter(stream.channel).queue
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    batch: list[Any] = []
+    try:
+        while not stream.should_stop:
+            _add(app, batch, await queue.get())
+            while len(batch) < limit:
+                while len(batch) < limit and not queue.empty():
+                    _add(app, batch, queue.get_nowait())
+                left = due - loop.time()
+                if left <= 0:
+                    break
+                await asyncio.sleep(min(left, _SLICE_S))
+            if batch:
+                events, batch = batch, []
+                yield events
+                due = loop.time() + rest_s
+    except StopAsyncIteration:
+        # Faust throws it into the queue when the stream ends. It has waited until nothing was in hand.
+        return
+    finally:
+        for event in batch:
+            app.consumer.unacked.discard(event.message)
+
+
+def _add(app: Any, batch: list[Any], event: Any) -> None:  # noqa: ANN401 - Faust's
+    """Take an event, unless it is of an assignment that has ended: that one is read again from what was committed."""
+    message = event.message
+    if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
+        STALE_MESSAGES.labels(message.topic).inc()
+        return
+    if not message.tracked:
+        message.tracked = True
+        app.consumer.unacked.add(message)
+    batch.append(event)

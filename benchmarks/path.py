@@ -1,0 +1,79 @@
+"""The path without the model, on both brokers: mentions/s, core-milliseconds per mention and stage, latency.
+
+**A stub stands in for the model** (label by hash, in ``benchmarks/rig.py``), so this says what delivery costs and
+nothing about sentiment. Everything is on this machine: broker, ClickHouse, one worker of each role, the producer.
+Bound of the project: 1,500 mentions/s on two cores.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from benchmarks.end_to_end import distinct_texts, percentiles
+from benchmarks.rig import BROKERS, Rig, Source, encoded, rig
+from schemas.events import Mention
+from tests.chaos.tools import NotHere
+
+WARM: Final = 2_000
+
+
+def records(texts: Sequence[str], run: str) -> list[tuple[bytes, bytes]]:
+    """One distinct mention per text, published now."""
+    now = datetime.now(UTC)
+    return [
+        encoded(Mention(source="bench", id=f"{run}-{n}", text=text, published_at=now)) for n, text in enumerate(texts)
+    ]
+
+
+def burst(bench: Rig, source: Source, texts: Sequence[str], run: str) -> dict[str, Any]:
+    """Everything at once: how many are stored per second, from the first that is sent to the last that is visible."""
+    made = records(texts, run)
+    known = bench.stored()
+    before, began = bench.core_s(), time.monotonic()
+    source.send(made)
+    elapsed = bench.wait_for(known + len(texts)) - began
+    after = bench.core_s()
+    each = {name: round((after[name] - before[name]) / len(texts) * 1000, 3) for name in after}
+    return {
+        "mentions": len(texts),
+        "mentions_per_s": round(len(texts) / elapsed, 1),
+        "core_ms_per_mention": each | {"all": round(sum(each.values()), 3)},
+    }
+
+
+def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, run: str) -> dict[str, Any]:
+    """Latency from the broker's stamp to the row in ClickHouse while ``per_s`` come steadily."""
+    known, since = bench.stored(), datetime.now(UTC) - timedelta(milliseconds=1)
+    source.pace(records(texts, run), per_s)
+    bench.wait_for(known + len(texts))
+    return {"per_s": round(per_s, 1), "latency_ms": percentiles(bench.client, since)}
+
+
+def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
+    """The figures on one broker."""
+    texts = distinct_texts(5_000)
+    with rig(broker, stub=True) as bench:
+        source = Source(bench.settings)
+        source.send(records(texts[:WARM], "warm"))
+        bench.wait_for(WARM)
+        many = (texts * (total // len(texts) + 1))[:total]
+        found = [burst(bench, source, many, f"load{n}") for n in range(rounds)]
+        middle = sorted(found, key=lambda one: one["mentions_per_s"])[len(found) // 2]
+        rate = statistics.median(one["mentions_per_s"] for one in found)
+        paced = (texts * 10)[: int(rate / 2 * 20)]
+        figures = middle | {"half_load": half_load(bench, source, paced, rate / 2, "half")}
+        source.close()
+    return figures
+
+
+def run(quick: bool) -> dict[str, Any]:
+    """See the module; ``quick`` sends 5,000 in place of three times 30,000."""
+    figures: dict[str, Any] = {"model": "none: a stub (label by hash)"}
+    for broker in BROKERS:
+        try:
+            figures[broker] = measure(broker, *((5_000, 1) if quick else (30_000, 3)))
+        except NotHere as reason:
+            figures[broker] = {"skipped": str(reason)}
+    return figures

@@ -1,0 +1,161 @@
+"""The whole pipeline on this machine, as processes that can be measured: either broker, any number of workers.
+
+With ``stub`` the sentiment worker has a stub in place of the model (``tests/chaos/judge.py``: the label is a hash of the
+text), which is how the path around the model is measured and nothing else. Everything else is the product's own.
+"""
+
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from clickhouse_driver import Client
+from kafka import KafkaProducer
+
+from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.environment import child_environment
+from pipeline.embedded.ports import free_port
+from pipeline.kafka.admin import ensure_topics, read_incarnation
+from pipeline.kafka.topics import MENTIONS
+from pipeline.settings import Settings, load_settings
+from pipeline.sources.producer import key_of
+from pipeline.store.client import connect
+from schemas.events import Mention, encode
+from tests.chaos.brokers import Broker, broker_of
+from tests.chaos.fleet import Fleet, names
+
+BROKERS: Final = ("apache", "embedded")
+ROOT: Final = Path(__file__).parents[1]
+POLL_S: Final = 0.1
+
+
+@dataclass
+class Rig:
+    """Services and workers that run; all of them end with :func:`rig`."""
+
+    settings: Settings
+    broker: Broker
+    clickhouse: EmbeddedClickHouse
+    fleet: Fleet
+    client: Client
+
+    def processes(self) -> dict[str, psutil.Process]:
+        """Name of a service or worker -> its process."""
+        found = {name: psutil.Process(child.pid) for name, child in self.fleet.children.items()}
+        return {"broker": psutil.Process(self.broker.child.pid), "ClickHouse": self._server(), **found}
+
+    def core_s(self) -> dict[str, float]:
+        """User and system seconds so far, children included."""
+        return {name: seconds_of(process) for name, process in self.processes().items()}
+
+    def stored(self) -> int:
+        """Rows of mentions. Cheap enough to ask ten times a second; not FINAL, so only for distinct mentions."""
+        return int(self.client.execute("SELECT count() FROM mentions")[0][0])
+
+    def wait_for(self, count: int, within_s: float = 600.0) -> float:
+        """Return the monotonic time at which ``count`` rows were there. Raises TimeoutError."""
+        deadline = time.monotonic() + within_s
+        while (found := self.stored()) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{found} of {count} mentions are stored after {within_s:.0f} s")
+            time.sleep(POLL_S)
+        return time.monotonic()
+
+    def _server(self) -> psutil.Process:
+        return psutil.Process(self.clickhouse.pid)
+
+
+def seconds_of(process: psutil.Process) -> float:
+    """Core-seconds of a process and its children."""
+    return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)))
+
+
+@contextmanager
+def rig(
+    broker_name: str,
+    *,
+    stub: bool,
+    workers: int | Mapping[str, int] = 1,
+    partitions: int = 4,
+    **more: Any,
+) -> Iterator[Rig]:
+    """Start everything; ``workers`` of each role, or by role. ``more`` are settings.
+
+    Raises NotHere where the machine has not what Apache Kafka needs, RuntimeError when something does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="babelwatch-bench-") as name:
+        folder = Path(name)
+        each = (
+            names(workers) if isinstance(workers, int) else [f"{r}-{n + 1}" for r in workers for n in range(workers[r])]
+        )
+        broker = broker_of(broker_name, folder, each, None)
+        broker.start()
+        try:
+            with EmbeddedClickHouse(folder, free_port(), free_port()) as clickhouse:
+                settings = load_settings(
+                    data_dir=folder,
+                    kafka_brokers=broker.address,
+                    clickhouse_url=clickhouse.url,
+                    topic_partitions=partitions,
+                    author_key=secrets.token_hex(8),
+                    **more,
+                )
+                ensure_topics(settings)
+                environment = child_environment(settings) | {"PYTHONPATH": str(ROOT)}
+                command = ("tests.chaos.worker",) if stub else ("pipeline.cli", "worker")
+                fleet = Fleet(folder, dict.fromkeys(each, environment), print, command)
+                try:
+                    fleet.start()
+                    yield Rig(settings, broker, clickhouse, fleet, connect(clickhouse.url))
+                finally:
+                    fleet.stop()
+        finally:
+            broker.child.stop(10)
+
+
+class Source:
+    """A producer that costs little, so that what is measured is the pipeline: plain kafka-python, acks=all."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._kafka = KafkaProducer(
+            bootstrap_servers=settings.require_kafka(),
+            acks="all",
+            enable_idempotence=False,
+            linger_ms=20,
+            batch_size=128 * 1024,
+            max_in_flight_requests_per_connection=1,
+        )
+
+    def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send (key, value) and return when all are confirmed."""
+        for future in [self._kafka.send(MENTIONS, key=key, value=value) for key, value in records]:
+            future.get(timeout=120)
+
+    def pace(self, records: Sequence[tuple[bytes, bytes]], per_s: float) -> None:
+        """Send them at a steady rate."""
+        start = time.perf_counter()
+        for number, (key, value) in enumerate(records):
+            self._kafka.send(MENTIONS, key=key, value=value)
+            ahead = number / per_s - (time.perf_counter() - start)
+            if ahead > 0.005:
+                time.sleep(ahead)
+        self._kafka.flush(timeout=120)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._kafka.close(timeout=5)
+
+
+def encoded(mention: Mention) -> tuple[bytes, bytes]:
+    """Key and value of a record in topic ``mentions``."""
+    return key_of(mention), encode(mention)
+
+
+def incarnation_of(settings: Settings) -> str:
+    """The broker's incarnation."""
+    return read_incarnation(settings)

@@ -1,0 +1,168 @@
+"""A delivery without a task of its own, and batches that nobody but the stage acknowledges."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
+
+from agents.quick import QuickConsumer, take
+
+
+def consumer() -> QuickConsumer:
+    """One that is no part of an app: only its waiting is used here."""
+    from mode import Service
+
+    made = object.__new__(QuickConsumer)
+    Service.__init__(made)
+    return made
+
+
+async def test_a_delivery_that_need_not_wait_has_no_task() -> None:
+    tasks = []
+
+    async def delivery() -> None:
+        tasks.append(asyncio.current_task())
+
+    await consumer().wait_first(delivery(), asyncio.Event().wait())
+    assert tasks == [asyncio.current_task()]
+
+
+async def test_one_that_waits_goes_on_where_it_was() -> None:
+    steps: list[Any] = []
+    gate, never = asyncio.Event(), asyncio.Event()
+
+    async def delivery() -> None:
+        steps.append("begun")
+        await gate.wait()
+        steps.append("waited")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(never.wait(), 0.01)
+        steps.append("again")
+
+    waiting = asyncio.ensure_future(consumer().wait_first(delivery(), never.wait()))
+    await asyncio.sleep(0.01)
+    assert steps == ["begun"]
+    gate.set()
+    await waiting
+    assert steps == ["begun", "waited", "again"]
+
+
+async def test_what_ends_a_delivery_that_waits() -> None:
+    gate, suspended = asyncio.Event(), asyncio.Event()
+    ended = []
+
+    async def delivery() -> None:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    waiting = asyncio.ensure_future(consumer().wait_first(delivery(), suspended.wait()))
+    await asyncio.sleep(0.01)
+    suspended.set()
+    await waiting
+    await asyncio.sleep(0.01)
+    assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_its_error_is_the_callers(waits: bool) -> None:
+    async def delivery() -> None:
+        if waits:
+            await asyncio.sleep(0.01)
+        raise ValueError("what went wrong")
+
+    with pytest.raises(ValueError, match="what went wrong"):
+        await consumer().wait_first(delivery(), asyncio.Event().wait())
+
+
+class Stage:
+    """A channel's queue, an app and a stream, as far as ``take`` knows them."""
+
+    def __init__(self) -> None:
+        self.flow = FlowControlEvent(initially_suspended=False)
+        self.queue: Any = ThrowableQueue(flow_control=self.flow, maxsize=100)
+        self.unacked: set[Any] = set()
+        self.app = SimpleNamespace(
+            flow_control=self.flow, consumer_generation_id=1, consumer=SimpleNamespace(unacked=self.unacked)
+        )
+        self.stream = SimpleNamespace(maybe_start=self._start, channel=self, should_stop=False)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        raise AssertionError("one by one is what this is instead of")
+
+    async def _start(self) -> None: ...
+
+    def put(self, number: int, generation: int = 1) -> None:
+        message = SimpleNamespace(topic="t", generation_id=generation, tracked=False, offset=number, __hash__=None)
+        self.queue.put_nowait(SimpleNamespace(message=_Hashed(message), number=number))
+
+
+class _Hashed:
+    def __init__(self, message: Any) -> None:
+        self.__dict__.update({k: v for k, v in message.__dict__.items() if k != "__hash__"})
+
+
+async def numbers(batches: Any) -> list[int]:
+    return [event.number for event in await anext(batches)]
+
+
+async def test_a_lone_message_does_not_wait_and_a_batch_is_bounded() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 3, 0.2)
+    began = asyncio.get_running_loop().time()
+    stage.put(0)
+    assert await numbers(batches) == [0]
+    assert asyncio.get_running_loop().time() - began < 0.15
+    for number in range(1, 8):
+        stage.put(number)
+    assert await numbers(batches) == [1, 2, 3]
+    assert await numbers(batches) == [4, 5, 6]
+    assert len(stage.unacked) == 7
+
+
+async def test_after_a_batch_it_gathers_for_a_while() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, 0.1)
+    stage.put(0)
+    await numbers(batches)
+    stage.put(1)
+    asyncio.get_running_loop().call_later(0.03, stage.put, 2)
+    assert await numbers(batches) == [1, 2]
+
+
+async def test_what_is_of_an_assignment_that_has_ended_is_left() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, 0.01)
+    stage.put(0, generation=0)
+    stage.put(1)
+    assert await numbers(batches) == [1]
+    assert [message.offset for message in stage.unacked] == [1]
+
+
+async def test_the_end_of_the_stream_ends_it() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, 0.01)
+    asyncio.get_running_loop().call_later(0.01, stage.queue._throw, StopAsyncIteration())
+    with pytest.raises(StopAsyncIteration):
+        await anext(batches)
+
+
+async def test_what_was_gathered_when_it_is_cancelled_is_not_in_hand_any_more() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, 5.0)
+    stage.put(0)
+    await numbers(batches)
+    stage.put(1)
+    gathering = asyncio.ensure_future(anext(batches))
+    await asyncio.sleep(0.05)
+    gathering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gathering
+    assert [message.offset for message in stage.unacked] == [0]
