@@ -8,7 +8,7 @@ ARGS ?=
 TEST_WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev setup-train frontend demo test test-faults chaos lint format bench lock schemas clean
+.PHONY: help setup setup-dev setup-train setup-bench frontend demo test test-faults chaos fuzz lint format bench lock schemas clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ setup-dev: $(VENV)/.installed-dev frontend ## ... and what the tests need
 
 setup-train: $(VENV)/.installed-train ## ... and torch and transformers, for training and export
 
+$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
+	@$(PIP) install --quiet --require-hashes -r requirements-bench.lock
+	@touch $@
+
+setup-bench: $(VENV)/.installed-bench ## ... and the peers of `make bench ARGS=peers_compared`
+
 frontend: $(VENV)/.installed ## Build the dashboard's front end (Node of the machine, else of PyPI)
 	@$(BIN)/python .ci/frontend.py $(BIN)/python
 
@@ -57,6 +63,9 @@ test-faults: setup-dev ## The long tests: crashes and races at every statement, 
 
 chaos: setup-dev ## Run through faults and check every count: make chaos ARGS=--short (the full form takes hours)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: setup-dev ## Send poison through every entrance, account for each: make fuzz ARGS=--short
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: setup-dev ## Format check, lint (with the bandit rules), types
 	@$(BIN)/ruff format --check .

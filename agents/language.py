@@ -41,6 +41,11 @@ class LanguageStage:
         await self._outbox.deliver([dead_outgoing(r) if isinstance(r, DeadLetter) else r for r in results])
 
     def _detect_all(self, batch: Sequence[Incoming]) -> list[Outgoing | DeadLetter]:
+        try:
+            self._detector.read_ahead([message.value for message in batch])
+        except Exception:
+            # A text that breaks the model: it is found, and becomes a dead letter, when its turn comes.
+            log.debug("cannot read ahead", exc_info=True)
         return [self._detect(message) for message in batch]
 
     def _detect(self, message: Incoming) -> Outgoing | DeadLetter:

@@ -1,6 +1,6 @@
 """The path without the model, on both brokers: mentions/s, core-milliseconds per mention and stage, latency.
 
-**A stub stands in for the model** (label by hash, in ``benchmarks/rig.py``), so this says what delivery costs and
+**A stub stands in for the model** (label by hash, in ``tests/rig.py``), so this says what delivery costs and
 nothing about sentiment. Everything is on this machine: broker, ClickHouse, one worker of each role, the producer.
 Bound of the project: 1,500 mentions/s on two cores.
 """
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from benchmarks.end_to_end import distinct_texts, percentiles
-from benchmarks.rig import BROKERS, Rig, Source, encoded, rig
 from schemas.events import Mention
 from tests.chaos.tools import NotHere
+from tests.rig import BROKERS, Rig, Source, encoded, rig
 
 WARM: Final = 2_000
 
@@ -27,9 +27,14 @@ def records(texts: Sequence[str], run: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def burst(bench: Rig, source: Source, texts: Sequence[str], run: str) -> dict[str, Any]:
-    """Everything at once: how many are stored per second, from the first that is sent to the last that is visible."""
+def burst(bench: Rig, source: Source, texts: Sequence[str], run: str, *, skewed: bool = False) -> dict[str, Any]:
+    """Everything at once: how many are stored per second, from the first that is sent to the last that is visible.
+
+    ``skewed``: every second record has the same key.
+    """
     made = records(texts, run)
+    if skewed:
+        made = [(made[0][0] if n % 2 else key, value) for n, (key, value) in enumerate(made)]
     known = bench.stored()
     before, began = bench.core_s(), time.monotonic()
     source.send(made)
@@ -53,7 +58,7 @@ def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, ru
 
 def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
     """The figures on one broker."""
-    texts = distinct_texts(5_000)
+    texts = distinct_texts(min(total + WARM, 24_000))
     with rig(broker, stub=True) as bench:
         source = Source(bench.settings)
         source.send(records(texts[:WARM], "warm"))

@@ -14,7 +14,7 @@ those of :func:`schemas.events.decode` (``not_utf8``, ``not_json``, ``unknown_ty
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, cast
@@ -48,6 +48,10 @@ class Languages(Protocol):
 
     def detect(self, text: str, hint: str | None = None) -> Language:
         """Return the language; ``hint`` is the source's own idea."""
+        ...
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        """Take note of texts, with their hints, that :meth:`detect` will be asked for next."""
         ...
 
 
@@ -134,6 +138,18 @@ class Detector:
         if self._source_fields is not None:
             mention.source_fields = self._source_fields.of(event, raw)
         return mention
+
+    def read_ahead(self, batch: Iterable[bytes]) -> None:
+        """Let the languages of a batch be found together; changes nothing but the time that :meth:`detect` takes."""
+        texts = []
+        for raw in batch:
+            try:
+                event = decode(raw, ACCEPTED)
+            except EventError:
+                continue
+            if isinstance(event, Mention) and len(event.text) <= self._limits.max_text_chars:
+                texts.append((event.text, event.lang_hint))
+        self._languages.read_ahead(texts)
 
     def _mention(self, event: Mention, origin: Origin, received_at: datetime) -> DetectedMention:
         _check_strings(event, Mention.__struct_fields__)

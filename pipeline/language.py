@@ -14,11 +14,14 @@ the hint wins. What tells the model nothing (emoji only, or the answer of an emp
 Figures with right, wrong and mixed hints, from which the weight was chosen: `docs/language.md`.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.resources import as_file, files
-from typing import Final, Protocol
+from threading import Lock
+from typing import Final, NamedTuple, Protocol
 
 import langcodes
+from cachetools import LRUCache
 
 from pipeline.errors import ModelError
 from pipeline.metrics import LANGUAGE_HINTS, LANGUAGE_UNDETERMINED
@@ -46,6 +49,9 @@ FITTING: Final = 0.5
 UNSEEN: Final = 0.13
 """Share of the probability that is left open, given at least to a hinted language that lid.176 has no class for."""
 CANDIDATES: Final = 24
+REMEMBERED: Final = 4096
+REMEMBERED_CHARS: Final = 500
+"""Longer texts are not remembered: 4,096 of these are at most 8 MB."""
 _LATIN: Final = frozenset({"Latn"})
 
 # Labels of lid.176 (Wikipedia's codes) that are not the BCP 47 tag of what they mean.
@@ -182,14 +188,29 @@ def parse_hint(hint: str) -> str | None:
     return language
 
 
+class _Found(NamedTuple):
+    """What is found out about a text before it is counted."""
+
+    tag: str
+    confidence: float
+    wanted: str | None
+    """The language of the hint, as a text like this would have it."""
+
+
 class LanguageDetector:
-    """Text -> language. Stateless apart from the model, which all detectors of a process share; safe for threads."""
+    """Text -> language. Safe for threads; all detectors of a process share the model.
+
+    The last :data:`REMEMBERED` short texts are remembered: streams repeat themselves. :meth:`read_ahead` finds those of
+    a batch together, which is quicker than one by one because each model stays in the processor's cache.
+    """
 
     def __init__(self, min_confidence: float = 0.5) -> None:
         """``min_confidence``: below it the answer is ``und`` (0 to 1). Loads the model; raises ModelError."""
         self.min_confidence = min_confidence
         known_languages()
         opinion.both({"und": 1.0}, "und")
+        self._known: LRUCache[tuple[str, str | None], _Found] = LRUCache(REMEMBERED)
+        self._lock = Lock()
 
     def detect(self, text: str, hint: str | None = None) -> Language:
         """Return the language with its probability, ``und`` with the best language's probability when that is low.
@@ -197,22 +218,48 @@ class LanguageDetector:
         ``hint`` is whatever the source says; one that is not BCP 47 is ignored and counted. A text without letters is
         ``und``, or what the hint says.
         """
-        wanted = parse_hint(hint) if hint else None
-        if hint and wanted is None:
+        key = (text, hint)
+        with self._lock:
+            found = self._known.get(key)
+        if found is None:
+            found = next(_find([key]))
+            self._remember(key, found)
+        tag, confidence, wanted = found
+        if hint and parse_hint(hint) is None:
             LANGUAGE_HINTS.labels("invalid").inc()
-        line = clean_for_language(text)
-        shares = script_shares(line)
-        if not shares:
-            tag, confidence = (wanted, HINT_TRUST) if wanted else (UNDETERMINED, 0.0)
-        else:
-            wanted = _as_written(wanted, shares) if wanted else None
-            tag, confidence = _decide(line, shares, wanted)
         if confidence < self.min_confidence or tag == UNDETERMINED:
             tag = UNDETERMINED
             LANGUAGE_UNDETERMINED.inc()
         if wanted:
             LANGUAGE_HINTS.labels("agreed" if tag == wanted else "overruled").inc()
         return Language(tag=tag, confidence=round(min(1.0, confidence), 4), detector=DETECTOR)
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        """Find the languages of these texts, each with its hint, which :meth:`detect` will be asked for next."""
+        with self._lock:
+            new = [key for key in dict.fromkeys(texts) if len(key[0]) <= REMEMBERED_CHARS and key not in self._known]
+        for key, found in zip(new, _find(new), strict=True):
+            self._remember(key, found)
+
+    def _remember(self, key: tuple[str, str | None], found: _Found) -> None:
+        if len(key[0]) <= REMEMBERED_CHARS:
+            with self._lock:
+                self._known[key] = found
+
+
+def _find(texts: Sequence[tuple[str, str | None]]) -> Iterator[_Found]:
+    """What each text is in, with its hint, in order. All are asked of lid.176 first, then decided."""
+    lines = [clean_for_language(text) for text, _ in texts]
+    shares = [script_shares(line) for line in lines]
+    # A list, not a generator: this model's turn ends before that of the classifier, which _decide asks, begins.
+    answers = iter([_predict(line, CANDIDATES) for line, found in zip(lines, shares, strict=True) if found])
+    for (_, hint), line, found in zip(texts, lines, shares, strict=True):
+        wanted = parse_hint(hint) if hint else None
+        if not found:
+            yield _Found(*((wanted, HINT_TRUST) if wanted else (UNDETERMINED, 0.0)), wanted)
+        else:
+            wanted = _as_written(wanted, found) if wanted else None
+            yield _Found(*_decide(line, found, wanted, next(answers)), wanted)
 
 
 def _as_written(wanted: str, shares: dict[str, float]) -> str:
@@ -250,9 +297,11 @@ def _says_nothing(answer: dict[str, float]) -> bool:
     return all(abs(_own_prior().get(tag, 0.0) - probability) < 1e-6 for tag, probability in answer.items())
 
 
-def _decide(line: str, shares: dict[str, float], hint: str | None) -> tuple[str, float]:
-    """The rule of the module's docstring: the most probable language and its probability."""
-    answer = _predict(line, CANDIDATES)
+def _decide(line: str, shares: dict[str, float], hint: str | None, answer: dict[str, float]) -> tuple[str, float]:
+    """The rule of the module's docstring: the most probable language and its probability.
+
+    ``answer``: what lid.176 says of the line.
+    """
     if hint and _says_nothing(answer):
         return hint, HINT_TRUST
     present = _present(shares)

@@ -1,5 +1,6 @@
 """The check at every entrance: exactly what the language worker would refuse later is refused here, with its reason."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,9 @@ class _NoLanguages:
 
     def detect(self, text: str, hint: str | None = None) -> Language:
         return _UNDETERMINED
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        pass
 
 
 class _NoBrands:

@@ -43,12 +43,25 @@ class Fleet:
             argv = [sys.executable, "-m", *command, role_of(name), "--web-port", str(self._ports[name])]
             self.children[name] = Child(name, argv, folder / "logs" / f"{name}.log", env=environment)
 
-    def start(self) -> None:
-        """Start all and return when each is a member of its consumer group. Raises RuntimeError."""
-        for name, child in self.children.items():
-            child.start()
-            self._supervisor.watch(name, child)
-        self.wait(list(self.children))
+    def start(self, some: Sequence[str] | None = None) -> None:
+        """Start all (or these) and return when each is a member of its consumer group. Raises RuntimeError."""
+        chosen = list(self.children) if some is None else list(some)
+        for name in chosen:
+            self.children[name].start()
+            self._supervisor.watch(name, self.children[name])
+        self.wait(chosen)
+
+    def leave(self, some: Sequence[str]) -> None:
+        """Let these workers drain and end, for good."""
+        for name in some:
+            self._supervisor.forget(name)
+            self.children[name].terminate()
+        for name in some:
+            self.children[name].stop(10)
+
+    def running(self) -> list[str]:
+        """Names of those that run."""
+        return [name for name, child in self.children.items() if child.running]
 
     def wait(self, waiting: Sequence[str]) -> None:
         """Return when these workers are members of their groups. Raises RuntimeError."""
@@ -79,11 +92,15 @@ class Fleet:
         for child in self.children.values():
             child.stop(10)
 
+    def url(self, name: str) -> str:
+        """Where a worker's pages are."""
+        return f"http://127.0.0.1:{self._ports[name]}"
+
     def status(self, name: str) -> dict[str, Any]:
         """What /status of a worker says; nothing when it does not answer."""
         try:
-            url = f"http://127.0.0.1:{self._ports[name]}/status"
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            url = f"{self.url(name)}/status"
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback
                 found: dict[str, Any] = json.load(answer)
                 return found
         except (OSError, ValueError):

@@ -1,6 +1,7 @@
 """Bad input in the stream, one test each, and what a good mention becomes."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,9 @@ class Spanish:
     def detect(self, text: str, hint: str | None = None) -> Language:
         self.hints.append(hint)
         return Language(tag="es", confidence=0.9, detector="test")
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        self.hints += [f"ahead: {text}" for text, _ in texts]
 
 
 class Lumora:

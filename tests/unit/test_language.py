@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.language import DETECTOR, HINT_TRUST, LanguageDetector, known_languages, parse_hint
+from pipeline.language import (
+    DETECTOR,
+    HINT_TRUST,
+    REMEMBERED,
+    REMEMBERED_CHARS,
+    LanguageDetector,
+    known_languages,
+    parse_hint,
+)
 from pipeline.metrics import LANGUAGE_HINTS, LANGUAGE_UNDETERMINED
 
 DETECTOR_ = LanguageDetector()
@@ -179,3 +187,23 @@ def test_the_model_is_loaded_once_and_not_before_it_is_needed() -> None:
         "a = l.LanguageDetector(); m = l._model(); b = l.LanguageDetector(); assert l._model() is m"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_read_ahead_changes_no_answer() -> None:
+    keys = [
+        (text, hint)
+        for text in ("Das ist gut", "phone chala bagundi", "", "最高です", "¿qué?", "ok")
+        for hint in (None, "hi", "?")
+    ]
+    ahead, alone = LanguageDetector(), LanguageDetector()
+    ahead.read_ahead([*keys, ("x" * (REMEMBERED_CHARS + 1), None)])
+    assert [ahead.detect(*key) for key in keys] == [alone.detect(*key) for key in keys]
+    # asked again: remembered, and the same
+    assert [ahead.detect(*key) for key in keys] == [alone.detect(*key) for key in keys]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    detector = LanguageDetector()
+    detector.read_ahead((f"text {n}", None) for n in range(REMEMBERED + 50))
+    detector.detect("y" * (REMEMBERED_CHARS + 1))
+    assert len(detector._known) == REMEMBERED

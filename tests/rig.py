@@ -1,7 +1,7 @@
 """The whole pipeline on this machine, as processes that can be measured: either broker, any number of workers.
 
-With ``stub`` the sentiment worker has a stub in place of the model (``tests/chaos/judge.py``: the label is a hash of the
-text), which is how the path around the model is measured and nothing else. Everything else is the product's own.
+With ``stub`` the sentiment worker has a stub in place of the model (``tests/chaos/judge.py``: the label is a hash of
+the text), which is how the path around the model is measured and nothing else. Everything else is the product's own.
 """
 
 import secrets
@@ -46,7 +46,7 @@ class Rig:
 
     def processes(self) -> dict[str, psutil.Process]:
         """Name of a service or worker -> its process."""
-        found = {name: psutil.Process(child.pid) for name, child in self.fleet.children.items()}
+        found = {name: psutil.Process(self.fleet.children[name].pid) for name in self.fleet.running()}
         return {"broker": psutil.Process(self.broker.child.pid), "ClickHouse": self._server(), **found}
 
     def core_s(self) -> dict[str, float]:
@@ -82,9 +82,13 @@ def rig(
     stub: bool,
     workers: int | Mapping[str, int] = 1,
     partitions: int = 4,
+    begin_with: int | None = None,
+    environment: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Iterator[Rig]:
-    """Start everything; ``workers`` of each role, or by role. ``more`` are settings.
+    """Start everything; ``workers`` of each role, or by role, of which ``begin_with`` of each run at first.
+
+    ``environment`` is the workers' beside the ``more`` settings.
 
     Raises NotHere where the machine has not what Apache Kafka needs, RuntimeError when something does not start.
     """
@@ -106,11 +110,11 @@ def rig(
                     **more,
                 )
                 ensure_topics(settings)
-                environment = child_environment(settings) | {"PYTHONPATH": str(ROOT)}
+                own = child_environment(settings) | {"PYTHONPATH": str(ROOT)} | dict(environment or {})
                 command = ("tests.chaos.worker",) if stub else ("pipeline.cli", "worker")
-                fleet = Fleet(folder, dict.fromkeys(each, environment), print, command)
+                fleet = Fleet(folder, dict.fromkeys(each, own), print, command)
                 try:
-                    fleet.start()
+                    fleet.start([n for n in each if begin_with is None or int(n.rpartition("-")[2]) <= begin_with])
                     yield Rig(settings, broker, clickhouse, fleet, connect(clickhouse.url))
                 finally:
                     fleet.stop()

@@ -1,0 +1,1 @@
+"""What an engineer would write otherwise: the same work, delivered by other means. One process each."""

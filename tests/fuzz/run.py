@@ -1,0 +1,282 @@
+"""One run: the whole pipeline, poison at every entrance with good mentions in between, then the accounts."""
+
+import json
+import random
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from pipeline.embedded.child import Child
+from pipeline.embedded.environment import child_environment
+from pipeline.embedded.ports import free_port
+from schemas.events import BrandMatch, DetectedMention, Judgement, Language, Origin, ScoredMention, encode
+from schemas.ids import mention_id, text_hash
+from tests.fuzz import values
+from tests.fuzz.accounts import Accounts, account, counters, figures
+from tests.fuzz.entrances import Files, Http, Topics
+from tests.fuzz.messages import Maker, Poison, good
+from tests.rig import ROOT, Rig, rig
+
+CHUNK: Final = 1_500
+BACKLOG: Final = 20_000
+SAY_S: Final = 10.0
+SHARES: Final = {"mentions": 0.55, "http": 0.15, "mentions.detected": 0.1, "mentions.scored": 0.1, "files": 0.07}
+"""Of the poison; the rest goes into mentions.dead and the control topics."""
+CONTROL: Final = ("babelwatch.model", "babelwatch.serving")
+PER_FILE: Final = 500
+PER_REQUEST: Final = 40
+
+
+@dataclass
+class Outcome:
+    """What a run has to say."""
+
+    broker: str
+    seed: int
+    poison: int = 0
+    good: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    accounts: Accounts = field(default_factory=Accounts)
+    http: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def data(self) -> dict[str, Any]:
+        """For a report."""
+        return {
+            "broker": self.broker,
+            "seed": self.seed,
+            "at": self.at,
+            "poison": self.poison,
+            "good": self.good,
+            "kinds": dict(self.kinds.most_common()),
+            "seconds": round(self.seconds, 1),
+            **figures(self.accounts),
+            "http": self.http,
+            "files": self.files,
+            "refused_by_producer_or_broker": self.refused,
+            "wrong": self.wrong,
+        }
+
+
+def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], object], mutation: str = "") -> Outcome:
+    """Send ``count`` poisoned messages, to workers with a defect if asked. Raises NotHere without the broker."""
+    began = time.monotonic()
+    outcome = Outcome(broker, seed)
+    token = secrets.token_urlsafe(24)
+    settings: dict[str, Any] = {
+        "api_token": token,
+        "http_rate_per_s": 1e6,
+        "http_burst": 10**6,
+        "connect_timeout_s": 60.0,
+    }
+    say("Hypothesis generates values")
+    found = values.of_hypothesis(max(200, count // 20), seed)
+    spoiled = {"CHAOS_JUDGE": "real", "CHAOS_MUTATION": mutation, "CHAOS_ONE_IN": "100"} if mutation else {}
+    with rig(broker, stub=bool(mutation), environment=spoiled, **settings) as bench:
+        port = free_port()
+        environment = child_environment(bench.settings) | {"PYTHONPATH": str(ROOT)}
+        page = Child(
+            "dashboard",
+            [sys.executable, "-m", "pipeline.cli", "dashboard", "--port", str(port)],
+            folder / "dashboard.log",
+            env=environment,
+        )
+        page.start()
+        try:
+            http = Http(f"http://127.0.0.1:{port}/v1/mentions", token)
+            page.wait_ready(lambda: _answers(http.url), 60)
+            files = Files(environment, folder)
+            topics = Topics(bench.broker.address)
+            ids = _send(bench, outcome, count, random.Random(seed), found, topics, http, files, say)
+            topics.close()
+            _settle(bench, outcome, say)
+            sink = counters(bench.fleet.url("sink-1"), "babelwatch_sink_mentions_total", "outcome")
+            outcome.accounts = account(
+                bench.client, bench.broker.address, topics.sent, ids, http.accepted + files.sent, sink
+            )
+            _ends(bench, page, outcome)
+        finally:
+            page.stop(10)
+            for log in Path(bench.settings.data_dir).glob("logs/*.log"):
+                (folder / log.name).write_bytes(log.read_bytes())
+    outcome.refused = {topic: sent.refused for topic, sent in topics.sent.items() if sent.refused}
+    outcome.http = {"statuses": dict(http.statuses), "accepted": http.accepted, "refused": http.refused}
+    outcome.files = {
+        "exit_codes": dict(files.runs),
+        "lines": files.lines,
+        "sent": files.sent,
+        "rejected": files.rejected,
+    }
+    if http.unconfirmed:
+        outcome.wrong.append(f"{http.unconfirmed} items over HTTP were not confirmed")
+    outcome.wrong += [*outcome.accounts.wrong, *http.wrong[:20], *files.wrong[:20]]
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _send(
+    bench: Rig,
+    outcome: Outcome,
+    count: int,
+    rng: random.Random,
+    found: list[Any],
+    topics: Topics,
+    http: Http,
+    files: Files,
+    say: Callable[[str], object],
+) -> list[str]:
+    """Everything, in chunks; returns the ids of the good mentions."""
+    ids: list[str] = []
+    raw = [json.dumps(good(n, rng) | {"id": f"base-{n}"}).encode() for n in range(50)]
+    makers = {
+        "mentions": Maker(rng, raw, found),
+        "http": Maker(rng, raw, found, mostly_json=True),
+        "files": Maker(rng, raw, found, mostly_json=True),
+        "mentions.detected": Maker(rng, [encode(_detected(n)) for n in range(50)], found),
+        "mentions.scored": Maker(rng, [encode(_scored(n)) for n in range(50)], found),
+        "mentions.dead": Maker(rng, raw, found),
+    }
+    waiting: dict[str, list[bytes]] = {"http": [], "files": []}
+    said_at = time.monotonic()
+    while outcome.poison < count:
+        shots: dict[str, list[Poison]] = {}
+        for _ in range(min(CHUNK, count - outcome.poison)):
+            entrance = _entrance(rng)
+            one = makers["mentions.dead" if entrance in CONTROL else entrance].make()
+            shots.setdefault(entrance, []).append(one)
+            outcome.kinds[one.kind] += 1
+            outcome.poison += 1
+        # One in seven is good: a worker that sees nothing but poison stops, and says so (docs/dead-letters.md).
+        for _ in range(CHUNK // 7):
+            event = good(len(ids), rng)
+            ids.append(event["id"])
+            value = json.dumps(event).encode()
+            shots.setdefault("mentions", []).append(Poison("good", None, value))
+        for entrance, messages in shots.items():
+            if entrance in waiting:
+                waiting[entrance] += [one.value for one in messages]
+            else:
+                rng.shuffle(messages)
+                topics.send(entrance, messages)
+        for items in _cut(waiting["http"], PER_REQUEST):
+            http.post(rng, items)
+        for items in _cut(waiting["files"], PER_FILE):
+            files.ingest(rng, sum(files.runs.values()), items)
+        if time.monotonic() - said_at > SAY_S:
+            said_at = time.monotonic()
+            say(f"{outcome.poison:,} of {count:,} poisoned messages, {len(ids):,} good ones")
+        _wait(bench, BACKLOG)
+    if waiting["files"]:
+        files.ingest(rng, sum(files.runs.values()), waiting["files"])
+    if waiting["http"]:
+        http.post(rng, waiting["http"])
+    outcome.good = len(ids)
+    return ids
+
+
+def _entrance(rng: random.Random) -> str:
+    left = rng.random()
+    for name, share in SHARES.items():
+        left -= share
+        if left < 0:
+            return name
+    return "mentions.dead" if rng.random() < 0.8 else rng.choice(CONTROL)
+
+
+def _cut(waiting: list[bytes], size: int) -> Iterator[list[bytes]]:
+    while len(waiting) >= size:
+        yield waiting[:size]
+        del waiting[:size]
+
+
+def _lag(bench: Rig) -> int | None:
+    """Messages that are open, as the workers see it; None when one does not say."""
+    found = 0
+    for name in bench.fleet.children:
+        partitions = bench.fleet.status(name).get("partitions")
+        if partitions is None:
+            return None
+        found += sum(one["lag"] for one in partitions)
+    return found
+
+
+def _wait(bench: Rig, most: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not bench.fleet.ends and ((lag := _lag(bench)) is None or lag > most):
+        time.sleep(0.5)
+
+
+def _settle(bench: Rig, outcome: Outcome, say: Callable[[str], object]) -> None:
+    say("waits until everything is processed")
+    deadline, quiet = time.monotonic() + 600, 0
+    while quiet < 6:
+        if time.monotonic() > deadline or bench.fleet.ends:
+            outcome.wrong.append(f"not processed: {_lag(bench)} messages are open")
+            return
+        quiet = quiet + 1 if _lag(bench) == 0 else 0
+        time.sleep(1)
+
+
+def _ends(bench: Rig, page: Child, outcome: Outcome) -> None:
+    for (role, how), times in bench.fleet.ends.items():
+        outcome.wrong.append(f"a {role} worker ended {times} times: {how}")
+    if not page.running:
+        outcome.wrong.append(f"the dashboard ended: {page.how_it_ended()}")
+    for name in bench.fleet.children:
+        if not bench.fleet.status(name).get("member"):
+            outcome.wrong.append(f"{name} is no member of its group any more")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.post(url, content=b"{}", timeout=2).status_code == 401
+    except httpx.HTTPError:
+        return False
+
+
+def _detected(number: int) -> DetectedMention:
+    now = datetime.now(UTC).replace(microsecond=0)
+    text = f"Lumora works {number}"
+    return DetectedMention(
+        mention_id=mention_id("default", "fuzz", f"detected-{number}", None, None, ""),
+        tenant="default",
+        source="fuzz",
+        id=f"detected-{number}",
+        revision=0,
+        text=text,
+        text_hash=text_hash(text),
+        published_at=now,
+        received_at=now,
+        origin=Origin(incarnation="forged", topic="mentions", partition=0, offset=number),
+        language=Language(tag="en", confidence=0.9, detector="fuzz"),
+        brands=[BrandMatch(brand="lumora", start=0, end=6)],
+        author_key="",
+    )
+
+
+def _scored(number: int) -> ScoredMention:
+    found = _detected(number)
+    judgement = Judgement(
+        model="fuzz",
+        rule="fuzz",
+        label="positive",
+        negative=0.1,
+        neutral=0.1,
+        positive=0.8,
+        log_probabilities=(-2.3, -2.3, -0.2),
+    )
+    fields = {name: getattr(found, name) for name in DetectedMention.__struct_fields__ if hasattr(ScoredMention, name)}
+    fields.pop("version", None)
+    return ScoredMention(**fields, judgements=[judgement])
