@@ -59,7 +59,7 @@ test: setup-dev ## Run the tests: make test ARGS="-k brands"
 test-faults: setup-dev ## The long tests: crashes and races at every statement, upgrades, repairs, every mutation
 	@BABELWATCH_TEST_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/integration/test_store_faults.py \
 		tests/integration/test_rescore_faults.py tests/integration/test_chaos.py tests/integration/test_reconcile.py \
-		tests/integration/test_upgrade_rolling.py tests/integration/test_backfill.py $(ARGS)
+		tests/integration/test_upgrade_rolling.py tests/integration/test_backfill.py tests/integration/test_fuzz.py $(ARGS)
 
 chaos: setup-dev ## Run through faults and check every count: make chaos ARGS=--short (the full form takes hours)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -58,7 +58,7 @@ def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, ru
 
 def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
     """The figures on one broker."""
-    texts = distinct_texts(min(total + WARM, 24_000))
+    texts = distinct_texts(min(total + WARM, 32_000))
     with rig(broker, stub=True) as bench:
         source = Source(bench.settings)
         source.send(records(texts[:WARM], "warm"))
