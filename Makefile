@@ -56,10 +56,10 @@ demo: setup ## Run everything on this machine with sample mentions: make demo AR
 test: setup-dev ## Run the tests: make test ARGS="-k brands"
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 $(ARGS)
 
-test-faults: setup-dev ## The long tests: crashes and races at every statement, upgrades, repairs, every mutation
-	@BABELWATCH_TEST_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/integration/test_store_faults.py \
-		tests/integration/test_rescore_faults.py tests/integration/test_chaos.py tests/integration/test_reconcile.py \
-		tests/integration/test_upgrade_rolling.py tests/integration/test_backfill.py tests/integration/test_fuzz.py $(ARGS)
+test-faults: setup-dev ## The long tests: crashes and races at every statement, upgrades, repairs, swaps, every mutation
+	@BABELWATCH_TEST_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) tests/integration/test_store_faults.py \
+		tests/integration/test_rescore_faults.py
+	@BABELWATCH_TEST_FULL=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) -m long
 
 chaos: setup-dev ## Run through faults and check every count: make chaos ARGS=--short (the full form takes hours)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -1,7 +1,7 @@
 """The chaos harness finds defects that are put in on purpose: it can fail.
 
-One of them here; all of them with BABELWATCH_TEST_FULL=1, or with `make chaos ARGS=--mutations`. What it says of the
-pipeline as it is, `make chaos ARGS=--short` shows in CI.
+In `make test-faults`, or with `make chaos ARGS=--mutations`. What it says of the pipeline as it is, `make chaos
+ARGS=--short` shows in CI.
 """
 
 import os
@@ -15,13 +15,12 @@ import pytest
 from tests.chaos.mutations import MUTATIONS
 
 ROOT: Final = Path(__file__).parents[2]
-SOME: Final = ("acknowledge-early",)
-FULL: Final = bool(os.environ.get("BABELWATCH_TEST_FULL"))
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.embedded
-@pytest.mark.parametrize("name", list(MUTATIONS) if FULL else SOME)
+@pytest.mark.parametrize("name", list(MUTATIONS))
 def test_a_defect_is_found(name: str, tmp_path: Path) -> None:
     # A process of its own: it makes mounts of its own.
     result = subprocess.run(

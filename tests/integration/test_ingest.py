@@ -125,6 +125,7 @@ def test_standard_input_gzipped(settings: Settings, source: str) -> None:
     assert {key for key, _ in of_source(settings, source)} == keys(source, 50)
 
 
+@pytest.mark.long("apache")
 def test_killed_in_the_middle_nothing_is_lost(settings: Settings, tmp_path: Path, source: str) -> None:
     path = tmp_path / "many.jsonl"
     path.write_bytes(lines(source, MANY))
@@ -145,6 +146,7 @@ def test_killed_in_the_middle_nothing_is_lost(settings: Settings, tmp_path: Path
     assert len(found) - MANY <= COMMIT_ROWS
 
 
+@pytest.mark.long("apache")
 def test_interrupted_it_confirms_stops_and_goes_on_without_a_repeat(
     settings: Settings, tmp_path: Path, source: str
 ) -> None:

@@ -86,6 +86,7 @@ def by_model(client: Client) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_swap_under_load_drops_nothing_and_judges_nothing_twice(
     kafka: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path
@@ -157,6 +158,7 @@ def test_a_swap_under_load_drops_nothing_and_judges_nothing_twice(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.timeout(600)
 def test_what_no_worker_can_serve_changes_nothing(

@@ -100,6 +100,7 @@ def assert_api_equals_recount(url: str, client: Client) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.embedded
 @pytest.mark.timeout(1200)
 def test_killed_in_the_middle_and_run_again(

@@ -33,6 +33,7 @@ from tests.integration.store_support import (
     sweep,
     truth_of,
 )
+from tests.longer import few
 
 pytestmark = pytest.mark.embedded
 
@@ -65,7 +66,7 @@ AFTER = {"a": "positive", "b": "negative", "c": "neutral"}
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", [2, 3])
+@pytest.mark.parametrize("page", few([2, 3], [3]))
 def test_a_run_that_is_killed_before_any_statement_is_healed_by_the_next(client: Client, url: str, page: int) -> None:
     wrong_before = 0
     for at in sweep(page):
@@ -131,7 +132,7 @@ def assert_fate(client: Client, tenant: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", few(WRITERS, ["an edit"]))
 def test_a_sink_that_writes_before_any_statement_of_a_rescore(client: Client, url: str, name: str) -> None:
     other = connect(url)
     for at in sweep(WRITERS.index(name)):
@@ -153,7 +154,7 @@ def test_a_sink_that_writes_before_any_statement_of_a_rescore(client: Client, ur
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", few(WRITERS, ["an edit"]))
 def test_a_rescore_that_runs_before_any_statement_of_a_sink(client: Client, url: str, name: str) -> None:
     other = connect(url)
     for at in sweep(WRITERS.index(name)):
@@ -175,6 +176,7 @@ def test_a_rescore_that_runs_before_any_statement_of_a_sink(client: Client, url:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_runs_with_different_models_at_once(client: Client, url: str) -> None:
     other = connect(url)

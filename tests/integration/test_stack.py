@@ -288,6 +288,7 @@ def test_the_end_of_the_embedded_broker_is_the_end(up: Callable[..., Up]) -> Non
     assert_nothing_left(one.folder, pids)
 
 
+@pytest.mark.long("apache")
 def test_on_services_that_are_given(up: Callable[..., Up], kafka: str, clickhouse_url: str) -> None:
     """One code path: the same `up` on another broker and another ClickHouse starts neither of its own."""
     one = up(KAFKA_BROKERS=kafka, CLICKHOUSE_URL=clickhouse_url).ready()

@@ -75,7 +75,7 @@ def kept(event: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.long("apache")
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_old_workers_beside_new_ones_then_only_new_ones(
     kafka: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path

@@ -21,6 +21,7 @@ from pipeline.sentiment.abstention_fit import (
 )
 from pipeline.sentiment.correction import Float64
 from pipeline.sentiment.rule import DecisionRule, named
+from tests.longer import few
 
 Gold = npt.NDArray[np.int64]
 
@@ -66,7 +67,7 @@ def test_the_binomial_bound_at_its_ends() -> None:
             binomial_upper(wrong, count, delta)
 
 
-@pytest.mark.parametrize("pushed", [1.0, 2.5])
+@pytest.mark.parametrize("pushed", few([1.0, 2.5], [2.5]))
 def test_the_guarantee_holds(pushed: float) -> None:
     """Of 400 held-out sets at most delta may lead to any threshold whose true error is above what was accepted, for a
     calibrated model and for one that is far too sure of itself.
