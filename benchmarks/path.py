@@ -63,11 +63,12 @@ def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
         source = Source(bench.settings)
         source.send(records(texts[:WARM], "warm"))
         bench.wait_for(WARM)
-        many = (texts * (total // len(texts) + 1))[:total]
+        fresh = texts[WARM:] or texts
+        many = (fresh * (total // len(fresh) + 1))[:total]
         found = [burst(bench, source, many, f"load{n}") for n in range(rounds)]
         middle = sorted(found, key=lambda one: one["mentions_per_s"])[len(found) // 2]
         rate = statistics.median(one["mentions_per_s"] for one in found)
-        paced = (texts * 10)[: int(rate / 2 * 20)]
+        paced = (fresh * 10)[: int(rate / 2 * 20)]
         figures = middle | {"half_load": half_load(bench, source, paced, rate / 2, "half")}
         source.close()
     return figures
