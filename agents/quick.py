@@ -1,7 +1,7 @@
 """Faust's two costs per message, paid per batch: its consumer's tasks for each message, and its streams' iteration.
 
-Measured with a stage that does nothing (docs/benchmarks.md): about 0.25 core-ms per message and stage, most of it in
-two tasks and a dozen callbacks that Faust makes for each. Here a message goes from aiokafka's batch into the channel's
+Measured (docs/benchmarks.md): about 0.25 core-ms per message and stage, most of it in the four tasks and a dozen
+callbacks that Faust makes for each. Here a message goes from aiokafka's batch into the channel's
 queue without a task where nothing has to be waited for, and a stage takes all of the queue at once. Groups, rebalances,
 flow control, offsets and commits stay Faust's.
 """
@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any, Final
 
 from faust.transport.drivers.aiokafka import Consumer
+from mode.services import WaitResults
 
 from pipeline.metrics import STALE_MESSAGES
 
@@ -24,23 +25,22 @@ class QuickConsumer(Consumer):
     """Faust's consumer, which delivers a message without a task of its own unless the delivery has to wait."""
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
-        """Faust calls this once per message, with the delivery and with the event that ends a delivery which waits."""
-        first, *others = coros
-        if not inspect.iscoroutine(first):
+        """Faust calls this once per message, with the delivery and with what ends a delivery that has to wait.
+
+        For each it makes four tasks. Whatever else is waited for goes Faust's own way.
+        """
+        first = coros[0]
+        if len(coros) != 2 or not (inspect.iscoroutine(first) and inspect.iscoroutine(coros[1])):
             return await super().wait_first(*coros, timeout=timeout)
         try:
             waits_for = first.send(None)
-        except StopIteration:
-            for other in others:
-                if inspect.iscoroutine(other):
-                    other.close()
-            return None
+        except StopIteration as end:
+            coros[1].close()
+            return WaitResults([first], [end.value], False)
         except BaseException:
-            for other in others:
-                if inspect.iscoroutine(other):
-                    other.close()
+            coros[1].close()
             raise
-        return await super().wait_first(_goes_on(first, waits_for), *others, timeout=timeout)
+        return await super().wait_first(_goes_on(first, waits_for), coros[1], timeout=timeout)
 
 
 async def _goes_on(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:  # noqa: ANN401

@@ -25,8 +25,21 @@ async def test_a_delivery_that_need_not_wait_has_no_task() -> None:
     async def delivery() -> None:
         tasks.append(asyncio.current_task())
 
-    await consumer().wait_first(delivery(), asyncio.Event().wait())
+    result = await consumer().wait_first(delivery(), asyncio.Event().wait())
     assert tasks == [asyncio.current_task()]
+    assert (result.results, result.stopped) == ([None], False)
+
+
+async def test_whatever_else_is_waited_for_goes_fausts_way() -> None:
+    async def slow() -> int:
+        await asyncio.sleep(0.01)
+        return 7
+
+    one = consumer()
+    assert (await one.wait(slow())).result == 7
+    assert (await one.wait_first(slow())).results == [7]
+    one._stopped.set()
+    assert (await one.wait_first(slow(), asyncio.Event().wait())).stopped
 
 
 async def test_one_that_waits_goes_on_where_it_was() -> None:
