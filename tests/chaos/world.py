@@ -110,12 +110,10 @@ class World:
 
 def _network(folder: Path, missing: dict[str, str]) -> Network | None:
     try:
-        network = Network(folder)
+        return Network(folder)
     except NotHere as reason:
         missing["network"] = str(reason)
         return None
-    network.start()
-    return network
 
 
 def _disk(folder: Path, mentions: int, no_disk: str, missing: dict[str, str]) -> Disk | None:

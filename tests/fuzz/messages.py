@@ -212,7 +212,7 @@ def _bomb(how: str, size_log2: int) -> bytes:
     zeros = b"\0" * (1 << size_log2)
     if how == "gzip":
         return gzip.compress(zeros, mtime=0)
-    return (zlib if how == "zlib" else bz2).compress(zeros)
+    return zlib.compress(zeros) if how == "zlib" else bz2.compress(zeros)
 
 
 def good(number: int, rng: random.Random) -> dict[str, Any]:
