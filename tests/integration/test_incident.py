@@ -38,6 +38,7 @@ def share(slots: dict[int, tuple[int, int]], start: float, end: float) -> float 
 
 @pytest.mark.embedded
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_four_languages_double_their_negative_share_well_before_english(tmp_path: Path) -> None:
     calm_s = min(load_incident().starts().values())

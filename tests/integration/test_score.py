@@ -154,6 +154,7 @@ def test_answers_come_while_the_input_is_still_open(command: list[str]) -> None:
         assert run.wait(timeout=30) == 0
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_input(command: list[str], tmp_path: Path) -> None:
     source = tmp_path / "big.txt"
     with source.open("w", encoding="utf-8") as file:
