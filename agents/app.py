@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
 from agents.logs import configuration
-from agents.quick import QuickConsumer, delivery, take
+from agents.quick import QuickConsumer, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
@@ -96,7 +96,6 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
         autodiscover=False,
     )
     app.transport.Consumer = QuickConsumer
-    app.topics._build_handler = lambda tp, channels: delivery(app, tp, channels)
     return app
 
 

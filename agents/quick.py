@@ -9,7 +9,7 @@ flow control, offsets and commits stay Faust's.
 import asyncio
 import inspect
 import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any, Final
 
 from faust.transport.drivers.aiokafka import Consumer
@@ -60,53 +60,6 @@ def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any
                 waits_for = begun.send(got)
     except StopIteration as end:
         return end.value
-
-
-class Taken:
-    """A message in a channel's queue: of Faust's events, what a stage needs."""
-
-    __slots__ = ("_consumer", "message")
-
-    def __init__(self, message: Any, consumer: Any) -> None:  # noqa: ANN401 - Faust's
-        self.message = message
-        self._consumer = consumer
-
-    def ack(self) -> bool:
-        """Let Faust commit this message's offset, as soon as everything before it is acknowledged too."""
-        return bool(self.message.ack(self._consumer))
-
-
-def delivery(app: Any, tp: Any, channels: Collection[Any]) -> Callable[[Any], Awaitable[None]]:  # noqa: ANN401 - Faust's
-    """What puts a message of the partition ``tp`` into the queues of its channels, in place of the conductor's own.
-
-    The same flow control and pressure, without decoding (topics here are raw) and without the producer's buffer (which
-    nothing here fills).
-    """
-    consumer, flow = app.consumer, app.flow_control
-
-    def pressure_high() -> None:
-        app.sensors.on_topic_buffer_full(tp)
-        consumer.on_buffer_full(tp)
-
-    def pressure_drop() -> None:
-        consumer.on_buffer_drop(tp)
-
-    async def deliver(message: Any) -> None:  # noqa: ANN401 - Faust's
-        if not flow.is_active():
-            await flow.acquire()
-        receivers = tuple(channels)
-        message.incref(len(receivers))
-        for channel in receivers:
-            queue = channel.queue
-            if queue.full():
-                app.sensors.on_topic_buffer_full(tp)
-                await queue.put(Taken(message, consumer))
-            else:
-                queue.put_nowait_enhanced(
-                    Taken(message, consumer), on_pressure_high=pressure_high, on_pressure_drop=pressure_drop
-                )
-
-    return deliver
 
 
 async def take(app: Any, stream: Any, limit: int, rest_s: float) -> AsyncIterator[list[Any]]:  # noqa: ANN401 - Faust's

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from agents.quick import QuickConsumer, delivery, take
+from agents.quick import QuickConsumer, take
 
 
 def consumer() -> QuickConsumer:
@@ -179,74 +179,3 @@ async def test_what_was_gathered_when_it_is_cancelled_is_not_in_hand_any_more() 
     with pytest.raises(asyncio.CancelledError):
         await gathering
     assert [message.offset for message in stage.unacked] == [0]
-
-
-class Channel:
-    """One that a topic's messages go to."""
-
-    def __init__(self, flow: FlowControlEvent, maxsize: int) -> None:
-        self.queue: Any = ThrowableQueue(flow_control=flow, maxsize=maxsize)
-
-
-class Delivered:
-    """A Faust message that counts who holds it."""
-
-    def __init__(self) -> None:
-        self.held = 0
-
-    def incref(self, count: int) -> None:
-        self.held += count
-
-    def ack(self, consumer: Any) -> bool:
-        self.held -= 1
-        return self.held == 0
-
-
-class Pressure:
-    """A consumer that is told when a queue fills up, and an app around it."""
-
-    def __init__(self, *, suspended: bool = False) -> None:
-        self.said: list[str] = []
-        self.consumer = SimpleNamespace(
-            on_buffer_full=lambda tp: self.said.append(f"full {tp}"),
-            on_buffer_drop=lambda tp: self.said.append(f"room {tp}"),
-        )
-        self.sensors = SimpleNamespace(on_topic_buffer_full=lambda tp: None)
-        self.flow_control = FlowControlEvent(initially_suspended=suspended)
-
-
-async def test_a_message_is_held_by_each_of_its_channels() -> None:
-    app = Pressure()
-    channels = [Channel(app.flow_control, 10), Channel(app.flow_control, 10)]
-    message = Delivered()
-    await delivery(app, "tp", channels)(message)
-    taken = [channel.queue.get_nowait() for channel in channels]
-    assert message.held == 2
-    assert [one.ack() for one in taken] == [False, True]
-
-
-async def test_a_queue_that_fills_up_stops_the_partition_and_lets_it_go_on() -> None:
-    app = Pressure()
-    channel = Channel(app.flow_control, 10)
-    deliver = delivery(app, "tp", [channel])
-    for _ in range(10):
-        await deliver(Delivered())
-    assert app.said == ["full tp"]
-    waiting = asyncio.ensure_future(deliver(Delivered()))
-    await asyncio.sleep(0.01)
-    assert not waiting.done()
-    for _ in range(8):
-        channel.queue.get_nowait()
-    await waiting
-    assert app.said == ["full tp", "room tp"]
-
-
-async def test_nothing_is_delivered_while_flow_is_suspended() -> None:
-    app = Pressure(suspended=True)
-    channel = Channel(app.flow_control, 10)
-    waiting = asyncio.ensure_future(delivery(app, "tp", [channel])(Delivered()))
-    await asyncio.sleep(0.01)
-    assert channel.queue.empty()
-    app.flow_control.resume()
-    await waiting
-    assert channel.queue.qsize() == 1
