@@ -6,7 +6,7 @@ mention stays in one partition, in order.
 
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -53,16 +53,14 @@ class Batch:
 
 
 def batches(
-    records: Sequence[Record], partitions: Callable[[str], Sequence[int]], builder: Callable[[], Builder]
+    records: Sequence[Record], partitions: Mapping[str, Sequence[int]], builder: Callable[[], Builder]
 ) -> list[Batch]:
     """All ``records``, in order within each partition. ``partitions``: topic -> its partitions, sorted."""
     done: list[Batch] = []
     open_: dict[tuple[str, int], Batch] = {}
-    known: dict[str, Sequence[int]] = {}
     for place, record in enumerate(records):
         topic = record.topic
-        if (those := known.get(topic)) is None:
-            those = known[topic] = partitions(topic)
+        those = partitions[topic]
         partition = those[partition_of(record.key, len(those))]
         batch = open_.get((topic, partition))
         if batch is None or not _put(batch, place, record):

@@ -86,7 +86,7 @@ class Outbox:
         try:
             topics = {record.topic for record in records[:failed_at]}
             partitions = {topic: sorted(await kafka.partitions_for(topic)) for topic in topics}
-            made = batches(records[:failed_at], partitions.__getitem__, kafka.create_batch)
+            made = batches(records[:failed_at], partitions, kafka.create_batch)
         except Exception as error:
             return 0, error
         for number, batch in enumerate(made):

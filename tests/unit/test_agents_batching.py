@@ -28,7 +28,7 @@ def test_the_hash_is_that_of_kafkas_clients(data: bytes) -> None:
 def test_every_record_is_in_one_batch_of_its_partition_in_order(rows: list[tuple[str, bytes, int]]) -> None:
     records = [Record(topic, key, b"x" * size) for topic, key, size in rows]
     counts = {"a": range(1), "b": range(4)}
-    made = batches(records, counts.__getitem__, lambda: BatchBuilder(1_000, 0))
+    made = batches(records, counts, lambda: BatchBuilder(1_000, 0))
     assert sorted(place for batch in made for place in batch.places) == list(range(len(records)))
     last: dict[tuple[str, int], int] = {}
     for batch in made:
@@ -42,7 +42,7 @@ def test_every_record_is_in_one_batch_of_its_partition_in_order(rows: list[tuple
 
 def test_a_record_larger_than_a_batch_has_one_of_its_own() -> None:
     records = [Record("a", b"k", b"small"), Record("a", b"k", b"x" * 5_000), Record("a", b"k", b"small")]
-    made = batches(records, lambda topic: [0], lambda: BatchBuilder(1_000, 0))
+    made = batches(records, {"a": [0]}, lambda: BatchBuilder(1_000, 0))
     assert [batch.places for batch in made] == [[0], [1], [2]]
 
 
@@ -51,7 +51,7 @@ def test_a_record_without_a_key_goes_anywhere() -> None:
 
 
 def test_partitions_that_are_not_numbered_from_zero() -> None:
-    made = batches([Record("a", b"k", b"v")], lambda topic: [7], lambda: BatchBuilder(1_000, 0))
+    made = batches([Record("a", b"k", b"v")], {"a": [7]}, lambda: BatchBuilder(1_000, 0))
     assert [batch.partition for batch in made] == [7]
 
 
@@ -59,7 +59,7 @@ def test_partitions_that_are_not_numbered_from_zero() -> None:
 def test_headers_go_with_it(headers: tuple[tuple[str, bytes], ...]) -> None:
     from aiokafka.record.default_records import DefaultRecordBatch
 
-    made = batches([Record("a", None, b"v", headers)], lambda topic: [0], lambda: BatchBuilder(1_000, 0))
+    made = batches([Record("a", None, b"v", headers)], {"a": [0]}, lambda: BatchBuilder(1_000, 0))
     data = bytes(made[0].builder._build())  # type: ignore[attr-defined]
     (record,) = list(DefaultRecordBatch(data))
     assert (record.key, record.value, tuple(record.headers)) == (None, b"v", headers)
