@@ -24,6 +24,7 @@ from pipeline.stack import Stack
 from pipeline.store.accounting import stored_ids
 from pipeline.store.client import connect
 from schemas.events import Mention
+from tests.rig import core_ms, seconds_of
 
 SAMPLE = Path(__file__).parent.parent / "pipeline" / "sample"
 
@@ -58,11 +59,7 @@ def processes(stack: Stack) -> dict[str, psutil.Process]:
 
 def cpu_seconds(stages: dict[str, psutil.Process]) -> dict[str, float]:
     """User and system time so far, children included."""
-    result = {}
-    for name, process in stages.items():
-        family = [process, *process.children(recursive=True)]
-        result[name] = sum(sum(p.cpu_times()[:2]) for p in family)
-    return result
+    return {name: seconds_of(process) for name, process in stages.items()}
 
 
 def model_alone(settings: Settings, texts: list[str]) -> float:
@@ -145,7 +142,7 @@ def _measure(stack: Stack, texts: list[str], total: int, alone: float) -> dict[s
         "mentions": total,
         "mentions_per_s": round(rate, 1),
         "ratio_to_model_alone": round(rate / alone, 3),
-        "core_ms_per_mention": {n: round((after[n] - before[n]) / total * 1000, 3) for n in stages},
+        "core_ms_per_mention": core_ms(before, after, total),
         "rss_mib": memory,
         "half_load_per_s": round(pace, 1),
         "half_load_latency_ms": percentiles(client, half_started),

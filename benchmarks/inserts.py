@@ -8,7 +8,7 @@ database at any time, a tenth of where ClickHouse refuses inserts (``parts_to_th
 
 import tempfile
 import time
-from datetime import UTC, datetime
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,8 @@ from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.store import rows as r
 from pipeline.store.client import connect
 from pipeline.store.migrations import migrate
-from schemas.events import BrandMatch, Judgement, Language, Origin, ScoredMention
-from schemas.ids import mention_id, text_hash
+from schemas.events import BrandMatch
+from tests.browser.stage import scored
 
 PER_S: Final = 10_000
 BATCH: Final = 2_000
@@ -30,36 +30,11 @@ _COPY: Final = "CREATE TABLE plain AS mentions ENGINE = MergeTree ORDER BY tuple
 
 def columns(texts: list[str], run: int) -> list[list[Any]]:
     """A batch of distinct mentions of now, column by column."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    made = []
-    for number, text in enumerate(texts):
-        judgement = Judgement(
-            model="stub",
-            rule="stub",
-            label="neutral",
-            negative=0.1,
-            neutral=0.8,
-            positive=0.1,
-            log_probabilities=(-2.3, -0.2, -2.3),
-        )
-        event = ScoredMention(
-            mention_id=mention_id("default", "bench", f"{run}-{number}", None, None, ""),
-            tenant="default",
-            source="bench",
-            id=f"{run}-{number}",
-            revision=0,
-            text=text,
-            text_hash=text_hash(text),
-            published_at=now,
-            received_at=now,
-            origin=Origin(incarnation="bench", topic="mentions", partition=number % 4, offset=run * BATCH + number),
-            language=Language(tag="en", confidence=0.9, detector="stub"),
-            brands=[BrandMatch(brand="lumora", start=0, end=6)] if number % 2 else [],
-            author_key="",
-            judgements=[judgement],
-        )
-        made.append(r.mention_row(r.candidate(event)))
-    return r.columns(made)
+    brands = [BrandMatch(brand="lumora", start=0, end=6)]
+    events = [
+        scored(text, source="bench", ident=f"{run}-{n}", brands=brands if n % 2 else []) for n, text in enumerate(texts)
+    ]
+    return r.columns([r.mention_row(r.candidate(event)) for event in events])
 
 
 def run(quick: bool) -> dict[str, Any]:
@@ -80,8 +55,6 @@ def run(quick: bool) -> dict[str, Any]:
 
 def _renew(batch: list[list[Any]], run: int) -> None:
     """Other ids, other offsets, the present time."""
-    import uuid
-
     at = {name: batch[index] for index, name in enumerate(r.MENTION_COLUMNS)}
     now = int(time.time() * 1000)
     base = uuid.uuid4().int

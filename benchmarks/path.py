@@ -5,16 +5,16 @@ nothing about sentiment. Everything is on this machine: broker, ClickHouse, one 
 Bound of the project: 1,500 mentions/s on two cores.
 """
 
-import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from typing import Any, Final
 
 from benchmarks.end_to_end import distinct_texts, percentiles
 from schemas.events import Mention
 from tests.chaos.tools import NotHere
-from tests.rig import BROKERS, Rig, Source, encoded, rig
+from tests.rig import BROKERS, Rig, Source, core_ms, encoded, rig
 
 WARM: Final = 2_000
 
@@ -40,12 +40,23 @@ def burst(bench: Rig, source: Source, texts: Sequence[str], run: str, *, skewed:
     source.send(made)
     elapsed = bench.wait_for(known + len(texts)) - began
     after = bench.core_s()
-    each = {name: round((after[name] - before[name]) / len(texts) * 1000, 3) for name in after}
+    return {"mentions": len(texts), **speed(before, after, len(texts), elapsed)}
+
+
+def speed(before: Mapping[str, float], after: Mapping[str, float], count: int, elapsed: float) -> dict[str, Any]:
+    """What ``count`` mentions took, in seconds and in core-seconds by process."""
+    each = core_ms(before, after, count)
     return {
-        "mentions": len(texts),
-        "mentions_per_s": round(len(texts) / elapsed, 1),
+        "mentions_per_s": round(count / elapsed, 1),
         "core_ms_per_mention": each | {"all": round(sum(each.values()), 3)},
     }
+
+
+def warmed_up(bench: Rig, source: Source, texts: Sequence[str]) -> Sequence[str]:
+    """Send the first WARM of the texts, wait until they are stored, and return the others."""
+    source.send(records(texts[:WARM], "warm"))
+    bench.wait_for(WARM)
+    return texts[WARM:]
 
 
 def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, run: str) -> dict[str, Any]:
@@ -58,18 +69,15 @@ def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, ru
 
 def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
     """The figures on one broker."""
-    texts = distinct_texts(min(total + WARM, 32_000))
+    texts = distinct_texts(WARM + total)
     with rig(broker, stub=True) as bench:
         source = Source(bench.settings)
-        source.send(records(texts[:WARM], "warm"))
-        bench.wait_for(WARM)
-        fresh = texts[WARM:] or texts
-        many = (fresh * (total // len(fresh) + 1))[:total]
-        found = [burst(bench, source, many, f"load{n}") for n in range(rounds)]
+        fresh = warmed_up(bench, source, texts)
+        found = [burst(bench, source, fresh, f"load{n}") for n in range(rounds)]
         middle = sorted(found, key=lambda one: one["mentions_per_s"])[len(found) // 2]
-        rate = statistics.median(one["mentions_per_s"] for one in found)
-        paced = (fresh * 10)[: int(rate / 2 * 20)]
-        figures = middle | {"half_load": half_load(bench, source, paced, rate / 2, "half")}
+        pace = middle["mentions_per_s"] / 2
+        paced = list(islice(cycle(fresh), int(pace * 20)))
+        figures = middle | {"half_load": half_load(bench, source, paced, pace, "half")}
         source.close()
     return figures
 

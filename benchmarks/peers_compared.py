@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ import psutil
 from clickhouse_driver import Client
 
 from benchmarks.end_to_end import distinct_texts
-from benchmarks.path import WARM, records
+from benchmarks.path import WARM, burst, records, speed, warmed_up
 from benchmarks.peers.work import COUNTS, CREATE, TABLE
 from pipeline.embedded.child import Child
 from pipeline.embedded.environment import child_environment
@@ -72,12 +71,13 @@ def _peer(bench: Rig, module: str, texts: list[str]) -> dict[str, Any]:
             source.send(records(texts[:WARM], "warm"))
             _wait(client, WARM, peer)
             texts = texts[WARM:]
-            before = _core_s(bench, {"peer": psutil.Process(peer.pid)})
+            process = psutil.Process(peer.pid)
+            before = bench.core_s() | {"peer": seconds_of(process)}
             began = time.monotonic()
             source.send(records(texts, "load"))
             elapsed = _wait(client, WARM + len(texts), peer) - began
-            after = _core_s(bench, {"peer": psutil.Process(peer.pid)})
-            speed = _speed(before, after, len(texts), elapsed)
+            after = bench.core_s() | {"peer": seconds_of(process)}
+            took = speed(before, after, len(texts), elapsed)
             sent = WARM + 2 * len(texts)
             _killed(client, peer, source, texts, sent)
             rows, distinct = client.execute(f"SELECT count(), uniqExact(mention_id) FROM {TABLE}")[0]
@@ -85,7 +85,7 @@ def _peer(bench: Rig, module: str, texts: list[str]) -> dict[str, Any]:
         finally:
             peer.kill()
             source.close()
-    return speed | {"after_3_kills": _wrong(sent, int(rows), int(distinct), int(counted))}
+    return took | {"after_3_kills": _wrong(sent, int(rows), int(distinct), int(counted))}
 
 
 def _killed(client: Client, peer: Child, source: Source, texts: list[str], sent: int) -> None:
@@ -115,13 +115,8 @@ def _distinct(client: Client) -> int:
 
 def _ours(bench: Rig, texts: list[str]) -> dict[str, Any]:
     source = Source(bench.settings)
-    source.send(records(texts[:WARM], "warm"))
-    bench.wait_for(WARM)
-    texts = texts[WARM:]
-    before, began = bench.core_s(), time.monotonic()
-    source.send(records(texts, "load"))
-    elapsed = bench.wait_for(WARM + len(texts)) - began
-    speed = _speed(before, bench.core_s(), len(texts), elapsed)
+    texts = list(warmed_up(bench, source, texts))
+    took = burst(bench, source, texts, "load")
     source.send(records(texts, "kill"))
     for part in range(1, KILLS + 1):
         bench.wait_for(WARM + len(texts) + len(texts) * part // (KILLS + 1))
@@ -138,20 +133,8 @@ def _ours(bench: Rig, texts: list[str]) -> dict[str, Any]:
         time.sleep(0.5)
     time.sleep(3)
     source.close()
-    return speed | {
+    return took | {
         "after_3_kills": _wrong(sent, int(rows), int(distinct), int(counted)) | {"killed": "all workers, each time"}
-    }
-
-
-def _core_s(bench: Rig, more: Mapping[str, psutil.Process]) -> dict[str, float]:
-    return bench.core_s() | {name: seconds_of(process) for name, process in more.items()}
-
-
-def _speed(before: Mapping[str, float], after: Mapping[str, float], count: int, elapsed: float) -> dict[str, Any]:
-    each = {name: round((after[name] - before[name]) / count * 1000, 3) for name in after}
-    return {
-        "mentions_per_s": round(count / elapsed, 1),
-        "core_ms_per_mention": each | {"all": round(sum(each.values()), 3)},
     }
 
 

@@ -8,7 +8,7 @@ import random
 from typing import Any, Final
 
 from benchmarks.end_to_end import distinct_texts
-from benchmarks.path import WARM, burst, half_load, records
+from benchmarks.path import WARM, burst, half_load, warmed_up
 from pipeline.sentiment.model import load_model
 from pipeline.settings import PACKAGE, load_settings
 from tests.chaos.tools import NotHere
@@ -40,9 +40,7 @@ def run(quick: bool) -> dict[str, Any]:
         try:
             with rig(broker, stub=False, model_path=MODEL) as bench:
                 source = Source(bench.settings)
-                source.send(records(texts[:WARM], "warm"))
-                bench.wait_for(WARM)
-                found = burst(bench, source, texts[WARM:], "load")
+                found = burst(bench, source, warmed_up(bench, source, texts), "load")
                 rate = found["mentions_per_s"]
                 paced = repeating(int(rate / 2 * 20), seed=2)
                 figures[broker] = found | {"half_load": half_load(bench, source, paced, rate / 2, "half")}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from benchmarks.end_to_end import distinct_texts
-from benchmarks.path import WARM, burst, records
+from benchmarks.path import WARM, burst, records, warmed_up
 from tests.chaos.tools import NotHere
 from tests.rig import BROKERS, Rig, Source, rig
 
@@ -45,9 +45,7 @@ def _all(broker: str, texts: Sequence[str], quick: bool) -> dict[str, Any]:
 
 def _one(bench: Rig, texts: Sequence[str], *, skewed: bool = False) -> dict[str, Any]:
     source = Source(bench.settings)
-    source.send(records(texts[:WARM], "warm"))
-    bench.wait_for(WARM)
-    found = burst(bench, source, texts[WARM:], "load", skewed=skewed)
+    found = burst(bench, source, warmed_up(bench, source, texts), "load", skewed=skewed)
     source.close()
     cost = found["core_ms_per_mention"]
     by_role = {
@@ -60,9 +58,8 @@ def _one(bench: Rig, texts: Sequence[str], *, skewed: bool = False) -> dict[str,
 def _joining(bench: Rig, texts: Sequence[str]) -> dict[str, Any]:
     """A backlog, worked off by one worker of each role, then two, four and one: how long, and are all counted once."""
     source = Source(bench.settings)
-    source.send(records(texts[:WARM], "warm"))
-    bench.wait_for(WARM)
-    sent, texts = WARM, texts[WARM:]
+    texts = warmed_up(bench, source, texts)
+    sent = WARM
     figures: dict[str, Any] = {}
     for step, members in enumerate((1, 2, 4, 2, 1)):
         there = set(bench.fleet.running())

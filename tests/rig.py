@@ -20,7 +20,7 @@ from kafka import KafkaProducer
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.ports import free_port
-from pipeline.kafka.admin import ensure_topics, read_incarnation
+from pipeline.kafka.admin import ensure_topics
 from pipeline.kafka.topics import MENTIONS
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.producer import key_of
@@ -47,7 +47,8 @@ class Rig:
     def processes(self) -> dict[str, psutil.Process]:
         """Name of a service or worker -> its process."""
         found = {name: psutil.Process(self.fleet.children[name].pid) for name in self.fleet.running()}
-        return {"broker": psutil.Process(self.broker.child.pid), "ClickHouse": self._server(), **found}
+        services = {"broker": self.broker.child.pid, "ClickHouse": self.clickhouse.pid}
+        return {name: psutil.Process(pid) for name, pid in services.items()} | found
 
     def core_s(self) -> dict[str, float]:
         """User and system seconds so far, children included."""
@@ -66,13 +67,15 @@ class Rig:
             time.sleep(POLL_S)
         return time.monotonic()
 
-    def _server(self) -> psutil.Process:
-        return psutil.Process(self.clickhouse.pid)
-
 
 def seconds_of(process: psutil.Process) -> float:
     """Core-seconds of a process and its children."""
     return sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)))
+
+
+def core_ms(before: Mapping[str, float], after: Mapping[str, float], count: int) -> dict[str, float]:
+    """Core-milliseconds per mention by process, of ``count`` mentions between two readings of core-seconds."""
+    return {name: round((after[name] - before[name]) / count * 1000, 3) for name in after}
 
 
 @contextmanager
@@ -158,8 +161,3 @@ class Source:
 def encoded(mention: Mention) -> tuple[bytes, bytes]:
     """Key and value of a record in topic ``mentions``."""
     return key_of(mention), encode(mention)
-
-
-def incarnation_of(settings: Settings) -> str:
-    """The broker's incarnation."""
-    return read_incarnation(settings)

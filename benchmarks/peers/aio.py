@@ -1,6 +1,7 @@
 """Peer: aiokafka's consumer and clickhouse-connect (HTTP) in a loop; commits after the insert."""
 
 import asyncio
+import os
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -12,8 +13,6 @@ from pipeline.settings import load_settings
 
 async def loop() -> None:
     """Run until it is killed."""
-    import os
-
     settings = load_settings()
     url = urlsplit(settings.require_clickhouse())
     client = await clickhouse_connect.get_async_client(

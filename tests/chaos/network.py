@@ -63,34 +63,31 @@ class Network:
     def spoil(self, name: str, kind: str, stream: str, **attributes: int) -> None:
         """Add a toxic of Toxiproxy's (``latency``, ``timeout``, ``limit_data`` ...); ``stream`` is its direction."""
         toxic = {"name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": attributes}
-        self._ask(self._links[name], "POST", f"/proxies/{name}/toxics", toxic)
+        self._post(self._links[name], f"/proxies/{name}/toxics", toxic)
 
     def heal(self, name: str) -> None:
         """Make a link work again, with new connections: a stream in which bytes were dropped never goes on in TCP."""
-        link = self._links[name]
-        link.child.kill()
-        self._open(link)
+        self.cut(name)
+        self._open(self._links[name])
 
     def _open(self, link: _Link) -> None:
         link.child.start()
         if not link.child.wait_ready(lambda: listens(link.child.pid, link.port), 15):
             raise RuntimeError(f"Toxiproxy did not start: {link.child.last_words()}")
         what = {"name": link.name, "listen": link.listen, "upstream": link.upstream, "enabled": True}
-        self._ask(link, "POST", "/proxies", what)
+        self._post(link, "/proxies", what)
 
-    def _ask(self, link: _Link, method: str, path: str, body: dict[str, Any] | None = None, tries: int = 5) -> Any:
-        data = None if body is None else json.dumps(body).encode()
+    def _post(self, link: _Link, path: str, body: dict[str, Any], tries: int = 5) -> None:
         request = urllib.request.Request(
-            f"http://{LOOPBACK}:{link.port}{path}", data, {"Content-Type": "application/json"}, method=method
+            f"http://{LOOPBACK}:{link.port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                text = answer.read()
-                return json.loads(text) if text else None
+                answer.read()
         except urllib.error.HTTPError as error:
-            raise RuntimeError(f"Toxiproxy, {method} {path}: {error.read().decode(errors='replace')[:300]}") from None
+            raise RuntimeError(f"Toxiproxy, POST {path}: {error.read().decode(errors='replace')[:300]}") from None
         except OSError:
             if tries == 1:
                 raise
             time.sleep(0.2)
-            return self._ask(link, method, path, body, tries - 1)
+            self._post(link, path, body, tries - 1)

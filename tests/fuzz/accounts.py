@@ -38,7 +38,6 @@ class Accounts:
 
 def ends_of(address: str) -> dict[str, dict[int, int]]:
     """Topic -> partition -> records, by reading: ListOffsets of the embedded broker is not right."""
-    found: dict[str, dict[int, int]] = {topic: {} for topic in TOPICS}
     consumer = KafkaConsumer(
         bootstrap_servers=address,
         auto_offset_reset="earliest",
@@ -57,19 +56,6 @@ def ends_of(address: str) -> dict[str, dict[int, int]]:
         for tp, batch in records.items():
             found[tp.topic][tp.partition] = max(found[tp.topic][tp.partition], batch[-1].offset + 1)
     consumer.close()
-    return found
-
-
-def committed(address: str, groups: Mapping[str, Iterable[str]]) -> dict[str, dict[int, int]]:
-    """Topic -> partition -> committed offset of its group."""
-    from kafka.admin import KafkaAdminClient
-
-    found: dict[str, dict[int, int]] = defaultdict(dict)
-    with KafkaAdminClient(bootstrap_servers=address) as admin:
-        for group, topics in groups.items():
-            for tp, offset in admin.list_group_offsets(group).items():
-                if tp.topic in topics:
-                    found[tp.topic][tp.partition] = offset.offset
     return found
 
 

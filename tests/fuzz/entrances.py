@@ -86,7 +86,6 @@ class Http:
     url: str
     token: str
     statuses: Counter[int] = field(default_factory=Counter)
-    items: int = 0
     accepted: int = 0
     refused: int = 0
     unconfirmed: int = 0
@@ -114,9 +113,7 @@ class Http:
             body = rng.choice(messages) + rng.randbytes(20)
         else:
             if rng.random() < 0.3:
-                headers["Authorization"] = rng.choice(
-                    ("", "Bearer", "Bearer é".encode("latin-1").decode("latin-1"), "Basic eA==")
-                )
+                headers["Authorization"] = rng.choice(("", "Bearer", "Bearer é", "Basic eA=="))
             body = b"[" + b",".join(messages)
         self._send(headers, body)
 
@@ -136,7 +133,6 @@ class Http:
             return
         found: dict[str, Any] = answer.json()
         if "results" in found:
-            self.items += len(found["results"])
             self.accepted += found["accepted"]
             self.refused += found["refused"]
             self.unconfirmed += found["unconfirmed"]

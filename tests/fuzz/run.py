@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import msgspec
 
 from pipeline.embedded.child import Child
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.ports import free_port
-from schemas.events import BrandMatch, DetectedMention, Judgement, Language, Origin, ScoredMention, encode
-from schemas.ids import mention_id, text_hash
+from schemas.events import BrandMatch, DetectedMention, Origin, ScoredMention, encode
+from tests.browser.stage import scored
 from tests.fuzz import values
 from tests.fuzz.accounts import Accounts, account, counters, figures
 from tests.fuzz.entrances import Files, Http, Topics
@@ -246,37 +247,22 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _detected(number: int) -> DetectedMention:
-    now = datetime.now(UTC).replace(microsecond=0)
-    text = f"Lumora works {number}"
-    return DetectedMention(
-        mention_id=mention_id("default", "fuzz", f"detected-{number}", None, None, ""),
-        tenant="default",
-        source="fuzz",
-        id=f"detected-{number}",
-        revision=0,
-        text=text,
-        text_hash=text_hash(text),
-        published_at=now,
-        received_at=now,
-        origin=Origin(incarnation="forged", topic="mentions", partition=0, offset=number),
-        language=Language(tag="en", confidence=0.9, detector="fuzz"),
-        brands=[BrandMatch(brand="lumora", start=0, end=6)],
-        author_key="",
-    )
-
-
 def _scored(number: int) -> ScoredMention:
-    found = _detected(number)
-    judgement = Judgement(
-        model="fuzz",
-        rule="fuzz",
+    found = scored(
+        f"Lumora works {number}",
         label="positive",
-        negative=0.1,
-        neutral=0.1,
-        positive=0.8,
-        log_probabilities=(-2.3, -2.3, -0.2),
+        brands=[BrandMatch(brand="lumora", start=0, end=6)],
+        source="fuzz",
+        ident=f"behind-{number}",
     )
-    fields = {name: getattr(found, name) for name in DetectedMention.__struct_fields__ if hasattr(ScoredMention, name)}
-    fields.pop("version", None)
-    return ScoredMention(**fields, judgements=[judgement])
+    # The accounts leave out what claims to come from there.
+    return msgspec.structs.replace(
+        found, origin=Origin(incarnation="forged", topic="mentions", partition=0, offset=number)
+    )
+
+
+def _detected(number: int) -> DetectedMention:
+    found = _scored(number)
+    return DetectedMention(
+        **{name: getattr(found, name) for name in DetectedMention.__struct_fields__ if name not in {"type", "version"}}
+    )
