@@ -31,6 +31,8 @@ class WedgePolicy:
     silent_s: float = 12.0
     """Without an answer. Above the session timeout (10 s): by then the group has given its partitions to others, so
     that nothing is interrupted that is still its work."""
+    named_at_start_s: float = 24.0
+    """The same until the first answer, and between answers while it starts: rarely so long, so worth a word."""
     first_page_s: float = 60.0
     """Until the first answer of all (Python imports for 2 s, on a machine that is busy ten times as long), and between
     answers while it starts: native code that loads a model may hold the interpreter's lock."""
@@ -133,7 +135,9 @@ class Watchdog:
         policy, now = self.policy, self._clock()
         if self._silent_since is not None:
             since = self._silent_since if self._answered else self._started_at
-            named, limit = (policy.named_s, policy.silent_s) if self._settled else (policy.first_page_s,) * 2
+            named, limit = (
+                (policy.named_s, policy.silent_s) if self._settled else (policy.named_at_start_s, policy.first_page_s)
+            )
             silent = now - since
             if silent >= named and self._silent_looks >= 2:
                 says = f"its pages do not answer for {silent:.0f} s ({self._error})"

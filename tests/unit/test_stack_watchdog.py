@@ -94,7 +94,10 @@ def test_what_a_service_is_to_blame_for_is_not_ended_and_not_named() -> None:
 
 def test_starting_has_its_time() -> None:
     process = Process()
-    assert process.after(50, silent=True) is None, "imports"
+    assert process.after(22, silent=True) is None, "imports"
+    found = process.after(28, silent=True)
+    assert found is not None, "named within 30 s"
+    assert (found.what, found.wedged) == ("silent", False), "and left alone"
     assert process.after(240, ill("start", 50)) is None, "the model"
     found = process.after(20, ill("start", 290))
     assert found is not None
@@ -105,7 +108,10 @@ def test_silence_while_it_starts_has_more_time() -> None:
     """Native code that loads a model may hold the interpreter's lock."""
     process = Process()
     assert process.after(10, ill("start")) is None
-    assert process.after(50, silent=True) is None
+    assert process.after(24, silent=True) is None
+    found = process.after(26, silent=True)
+    assert found is not None
+    assert not found.wedged
     assert process.after(10, ill("start", 60)) is None
     found = process.after(64, silent=True)
     assert found is not None
