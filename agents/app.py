@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
 from agents.logs import configuration
-from agents.quick import QuickConsumer, take
+from agents.quick import QuickConsumer, Rest, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
@@ -107,14 +107,14 @@ def attach(
     stage: Stage,
     *,
     messages: int,
-    within_s: float,
+    rest: Rest,
 ) -> None:
-    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``within_s`` between two smaller ones."""
+    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``rest`` between two smaller ones."""
     source = app.topic(*topics, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw")
     loop = StageLoop(app, settings, control, stage, messages)
 
     async def agent(stream: Any) -> None:  # noqa: ANN401
-        async for events in take(app, stream, messages, within_s):
+        async for events in take(app, stream, messages, rest, lambda: control.stopping):
             await loop.process(events)
 
     app.agent(source, name=f"{control.role}:{'+'.join(topics)}", concurrency=1)(agent)

@@ -3,7 +3,7 @@
 import logging
 import logging.config
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from agents import health
 from agents.app import attach, create_app, run
@@ -15,10 +15,14 @@ from agents.membership import positions
 from agents.outbox import Outbox
 from agents.policy import DeadLetterGuard, DeadLetterPolicy
 from agents.probes import Probe, broker_question, clickhouse_question
+from agents.quick import Rest
 from pipeline.kafka.topics import DEAD, INPUT_TOPICS, SCORED
 from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
+
+SINK_REST_MOST_S: Final = 1.0
+"""A sink under load rests for as long as ClickHouse took, up to this: later numbers are worse than small batches."""
 
 
 def run_worker(role: str, settings: Settings, say: Callable[[str], object] = print) -> None:
@@ -86,7 +90,7 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
         INPUT_TOPICS["language"],
         stage,
         messages=settings.batch_messages,
-        within_s=settings.batch_within_s,
+        rest=Rest(settings.batch_within_s, settings.batch_within_s),
     )
     monitor.extra["brands_file"] = str(settings.brands_file)
 
@@ -108,7 +112,7 @@ def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str,
         INPUT_TOPICS["sentiment"],
         stage,
         messages=settings.batch_messages,
-        within_s=settings.batch_within_s,
+        rest=Rest(settings.batch_within_s, settings.batch_within_s),
     )
     monitor.extra["class_mix"] = settings.class_mix
     monitor.warnings = swap.warnings
@@ -140,7 +144,7 @@ def _sink(app: Any, settings: Settings, control: Control, incarnation: str, moni
             (topic,),
             stage,
             messages=settings.sink_batch_messages,
-            within_s=settings.sink_batch_within_s,
+            rest=Rest(settings.sink_batch_within_s, max(settings.sink_batch_within_s, SINK_REST_MOST_S)),
         )
 
 

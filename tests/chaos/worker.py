@@ -21,6 +21,7 @@ def use_judge() -> None:
     from agents.health import Monitor
     from agents.outbox import Outbox
     from agents.policy import DeadLetterGuard, DeadLetterPolicy
+    from agents.quick import Rest
     from agents.sentiment import SentimentStage
     from pipeline.kafka.topics import INPUT_TOPICS
     from tests.chaos.judge import Judge
@@ -35,7 +36,7 @@ def use_judge() -> None:
             INPUT_TOPICS["sentiment"],
             stage,
             messages=settings.batch_messages,
-            within_s=settings.batch_within_s,
+            rest=Rest(settings.batch_within_s, settings.batch_within_s),
         )
         monitor.extra["model"] = Judge.name
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from agents.quick import QuickConsumer, take
+from agents.quick import QuickConsumer, Rest, take
 
 
 def consumer() -> QuickConsumer:
@@ -128,7 +128,7 @@ async def numbers(batches: Any) -> list[int]:
 
 async def test_a_lone_message_does_not_wait_and_a_batch_is_bounded() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 3, 0.2)
+    batches = take(stage.app, stage.stream, 3, Rest(0.2, 0.2))
     began = asyncio.get_running_loop().time()
     stage.put(0)
     assert await numbers(batches) == [0]
@@ -142,7 +142,7 @@ async def test_a_lone_message_does_not_wait_and_a_batch_is_bounded() -> None:
 
 async def test_after_a_batch_it_gathers_for_a_while() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 100, 0.1)
+    batches = take(stage.app, stage.stream, 100, Rest(0.1, 0.1))
     stage.put(0)
     await numbers(batches)
     stage.put(1)
@@ -150,9 +150,34 @@ async def test_after_a_batch_it_gathers_for_a_while() -> None:
     assert await numbers(batches) == [1, 2]
 
 
+async def test_it_gathers_for_as_long_as_the_batch_before_took() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, Rest(0.01, 10.0))
+    stage.put(0)
+    await numbers(batches)
+    await asyncio.sleep(0.2)
+    stage.put(1)
+    asyncio.get_running_loop().call_later(0.1, stage.put, 2)
+    assert await numbers(batches) == [1, 2]
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.0, 0.25), (0.6, 0.6), (30.0, 1.0)])
+def test_a_rest_has_bounds(took: float, rest: float) -> None:
+    assert Rest(0.25, 1.0).after(took) == rest
+
+
+async def test_it_does_not_gather_while_it_stops() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, Rest(60.0, 60.0), lambda: True)
+    for number in range(2):
+        stage.put(number)
+        async with asyncio.timeout(10):
+            assert await numbers(batches) == [number]
+
+
 async def test_what_is_of_an_assignment_that_has_ended_is_left() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 100, 0.01)
+    batches = take(stage.app, stage.stream, 100, Rest(0.01, 0.01))
     stage.put(0, generation=0)
     stage.put(1)
     assert await numbers(batches) == [1]
@@ -161,7 +186,7 @@ async def test_what_is_of_an_assignment_that_has_ended_is_left() -> None:
 
 async def test_the_end_of_the_stream_ends_it() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 100, 0.01)
+    batches = take(stage.app, stage.stream, 100, Rest(0.01, 0.01))
     asyncio.get_running_loop().call_later(0.01, stage.queue._throw, StopAsyncIteration())
     with pytest.raises(StopAsyncIteration):
         await anext(batches)
@@ -169,7 +194,7 @@ async def test_the_end_of_the_stream_ends_it() -> None:
 
 async def test_what_was_gathered_when_it_is_cancelled_is_not_in_hand_any_more() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 100, 5.0)
+    batches = take(stage.app, stage.stream, 100, Rest(5.0, 5.0))
     stage.put(0)
     await numbers(batches)
     stage.put(1)
