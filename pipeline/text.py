@@ -126,6 +126,22 @@ EMOJI: Final = re.compile(
     "[\u2190-\u2bff\u200d\ufe0e\ufe0f\u20e3\u3030\u303d\U0001f000-\U0001faff\U000e0020-\U000e007f]+"
 )
 
+
+def may_have_links(text: str) -> bool:
+    """False where :data:`LINK` finds nothing; a look that costs a tenth of it."""
+    return "://" in text or "www." in text.lower()
+
+
+def may_have_handles(text: str) -> bool:
+    """The same for :data:`HANDLE`."""
+    return "@" in text or "＠" in text
+
+
+def may_have_hashtags(text: str) -> bool:
+    """The same for :data:`HASHTAG`."""
+    return "#" in text or "＃" in text
+
+
 _SURROGATE: Final = re.compile("[\ud800-\udfff]+")
 _RETWEET: Final = re.compile(r"^\s*RT\b:?")
 _PLACEHOLDER: Final = re.compile(r"(?<!\w)http(?!\w)")
@@ -142,11 +158,20 @@ def clean_for_language(text: str) -> str:
     languages it raises the accuracy from 95.8 to 96.7% (`docs/language.md`).
     """
     text = html.unescape(text.lstrip()[:CLEAN_CHARS])
-    text = _SURROGATE.sub(" ", text)
-    text = LINK.sub(" ", text)
-    text = HANDLE.sub(" ", text)
-    text = EMOJI.sub(" ", text)
-    text = _PLACEHOLDER.sub(" ", _RETWEET.sub(" ", text))
-    text = HASHTAG.sub(lambda match: " " + match[0][1:].replace("_", " "), text)
-    text = unicodedata.normalize("NFKC", text).lower()
+    # Looking for a sign first is quicker than an expression that finds nothing, and most texts have none.
+    plain = text.isascii()
+    if not plain:
+        text = _SURROGATE.sub(" ", text)
+    if may_have_links(text):
+        text = LINK.sub(" ", text)
+    if may_have_handles(text):
+        text = HANDLE.sub(" ", text)
+    if not plain:
+        text = EMOJI.sub(" ", text)
+    text = _RETWEET.sub(" ", text)
+    if "http" in text:
+        text = _PLACEHOLDER.sub(" ", text)
+    if may_have_hashtags(text):
+        text = HASHTAG.sub(lambda match: " " + match[0][1:].replace("_", " "), text)
+    text = (text if plain else unicodedata.normalize("NFKC", text)).lower()
     return " ".join(_STRETCHED.sub(r"\1\1", text).replace("\0", " ").split())[:CLEAN_CHARS]

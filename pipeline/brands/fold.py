@@ -97,7 +97,9 @@ class Folded:
         if "  " in self.text:
             _squeeze(parts)
             self.text = "".join(parts)
-        self._parts = parts
+        # Else each part is one character: the way back is the same index.
+        if "" in parts or len(self.text) != len(original):
+            self._parts = parts
 
     def whole(self, start: int, end: int) -> bool:
         """Whether [start, end) of ``text`` begins and ends where an original character does ('s' of 'ß' does not)."""

@@ -15,7 +15,7 @@ from pipeline.brands.catalogue import Catalogue
 from pipeline.brands.fold import Folded
 from pipeline.brands.letters import OWN_LETTERS, agrees
 from pipeline.brands.patterns import Form, Pattern, patterns
-from pipeline.text import HANDLE, HASHTAG, LINK
+from pipeline.text import HANDLE, HASHTAG, LINK, may_have_hashtags, may_have_links
 from schemas.events import BrandMatch
 
 _SPACES: Final = re.compile(r"[\s\-_‐‑–—]+")
@@ -121,8 +121,8 @@ class _Context:
         self.tag = tag
         self.language = tag.split("-", maxsplit=1)[0]
         self.handles = _Spans(handles)
-        self._links = _Spans([m.span() for m in LINK.finditer(text)])
-        self._hashtags = _Spans([m.span() for m in HASHTAG.finditer(text)])
+        self._links = _Spans([m.span() for m in LINK.finditer(text)] if may_have_links(text) else [])
+        self._hashtags = _Spans([m.span() for m in HASHTAG.finditer(text)] if may_have_hashtags(text) else [])
 
     def accept(self, pattern: Pattern, start: int, end: int) -> tuple[int, int] | None:
         """Span in the original of a hit that satisfies every rule, else None."""

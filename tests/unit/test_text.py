@@ -1,8 +1,21 @@
 """Scripts, and what cleaning leaves of a text."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.text import CLEAN_CHARS, HANDLE, HASHTAG, LINK, clean_for_language, script, script_shares
+from pipeline.text import (
+    CLEAN_CHARS,
+    HANDLE,
+    HASHTAG,
+    LINK,
+    clean_for_language,
+    may_have_handles,
+    may_have_hashtags,
+    may_have_links,
+    script,
+    script_shares,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +79,10 @@ def test_tokens() -> None:
     assert [m[0] for m in HANDLE.finditer(text)] == ["@one", "@two.example"]
     assert [m[0] for m in HASHTAG.finditer(text)] == ["#tag1", "＃全角"]
     assert [m[0] for m in LINK.finditer(text)] == ["https://x.y/z)", "www.q"]
+
+
+@given(st.text(st.one_of(st.sampled_from("@＠#＃:/.wWhHtTpPsSaA1_-é字 "), st.characters()), max_size=30))
+def test_what_is_looked_for_first_is_in_whatever_the_expressions_find(text: str) -> None:
+    assert may_have_links(text) or not LINK.search(text)
+    assert may_have_handles(text) or not HANDLE.search(text)
+    assert may_have_hashtags(text) or not HASHTAG.search(text)
