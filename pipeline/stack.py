@@ -4,10 +4,8 @@ One supervisor, the process that calls ``start``. Its children are in sessions o
 reaches only it) and end when it ends, however it ends.
 """
 
-import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -17,15 +15,14 @@ from typing import Final, Self
 
 from pydantic import SecretStr
 
+from pipeline.embedded.addresses import DASHBOARD, Addresses
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.embedded.child import Child
-from pipeline.embedded.clickhouse import EmbeddedClickHouse
+from pipeline.embedded.clickhouse import EmbeddedClickHouse, require_space
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.files import Run, Secrets, WorkerRun, remove_run
 from pipeline.embedded.lock import FolderLock
 from pipeline.embedded.metrics_page import MetricsPage
-from pipeline.embedded.pages import get
-from pipeline.embedded.ports import free_port, is_free, require_free
 from pipeline.embedded.processes import identity
 from pipeline.embedded.restarts import CrashLoopPolicy
 from pipeline.embedded.supervisor import Supervisor, Watched
@@ -36,15 +33,12 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 ROLES: Final = ("language", "sentiment", "sink")
-DASHBOARD: Final = "dashboard"
 BROKER: Final = "broker"
 CLICKHOUSE: Final = "clickhouse"
 
 READY_S: Final = 180.0
 """How long workers may take to be ready; the first start of all unpacks the embeddings."""
 STOP_S: Final = 6.0
-LEAST_FREE_BYTES: Final = 256 * 2**20
-"""Below this much disk ClickHouse would fail within minutes, and less clearly."""
 
 
 class Stack:
@@ -77,7 +71,7 @@ class Stack:
         self._broker: EmbeddedBroker | None = None
         self._clickhouse: EmbeddedClickHouse | None = None
         self._children: dict[str, Child] = {}
-        self._ports: dict[str, int] = {}
+        self._addresses: Addresses
         self._supervisor = Supervisor(self._child_changed, wedged=wedged, crash_loop=crash_loop)
         self._metrics = MetricsPage()
         self._restarts: dict[str, int] = {}
@@ -87,14 +81,17 @@ class Stack:
     @property
     def workers(self) -> dict[str, WorkerRun]:
         """Role -> pid, pages, state, restarts, as of now."""
-        watched = self._supervisor.watched
-        return {role: self._as_run(role, watched[role]) for role in ROLES if role in watched}
+        runs = self._runs()
+        return {role: runs[role] for role in ROLES if role in runs}
+
+    def _runs(self) -> dict[str, WorkerRun]:
+        return {name: one.as_run(name, self._addresses.of(name)) for name, one in self._supervisor.watched.items()}
 
     @property
     def dashboard_url(self) -> str:
         """Address of the page with its token: a secret."""
         token = self.settings.api_token
-        return f"{self._page}/?token={token.get_secret_value() if token else ''}"
+        return f"{self._addresses.page}/?token={token.get_secret_value() if token else ''}"
 
     def pids(self) -> dict[str, int]:
         """Name -> process id of every child."""
@@ -168,12 +165,6 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def _page(self) -> str:
-        host = self.settings.dashboard_host
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self._ports[DASHBOARD]}"
-
     # --- start
 
     def _start(self) -> None:
@@ -183,7 +174,8 @@ class Stack:
         from pipeline.store.migrations import migrate
 
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        self._check_disk()
+        if self.settings.clickhouse_url is None:
+            require_space(self._folder)
         secrets = Secrets.of(self._folder)
         found: dict[str, object] = {"data_dir": self._folder}
         if self.settings.api_token is None:
@@ -191,8 +183,8 @@ class Stack:
         if self.settings.author_key is None:
             found["author_key"] = SecretStr(secrets.author_key)
         self._metrics.open(self.settings.up_metrics_port)
-        self._ports = {role: free_port() for role in ROLES} | {DASHBOARD: self._dashboard_port()}
-        found["dashboard_port"] = self._ports[DASHBOARD]
+        self._addresses = Addresses(self.settings, ROLES, self._say)
+        found["dashboard_port"] = self._addresses.port(DASHBOARD)
 
         if self.settings.clickhouse_url is None:
             self._clickhouse = EmbeddedClickHouse(self._folder, password=secrets.clickhouse_password)
@@ -205,10 +197,10 @@ class Stack:
             found["kafka_brokers"] = self._broker.address
             self._supervisor.watch(BROKER, self._broker.child, restart=False)
         self.settings = self.settings.model_copy(update=found)
-        self._tell(f"Kafka at {self.settings.kafka_brokers}{' (embedded)' if self._broker else ''}")
+        self._say(f"Kafka at {self.settings.kafka_brokers}{' (embedded)' if self._broker else ''}")
         ensure_topics(self.settings)
         if self._broker is not None and (choice := restore(self._folder, self.settings)) is not None:
-            self._tell(f"model {choice.model}, as `babelwatch model use` has chosen it")
+            self._say(f"model {choice.model}, as `babelwatch model use` has chosen it")
         self._reached("topics")
         self._worker("sentiment")  # first: loading the model takes longest
         self._worker("language")
@@ -219,7 +211,7 @@ class Stack:
             self.settings = self.settings.model_copy(update={"clickhouse_url": SecretStr(self._clickhouse.url)})
         url = self.settings.require_clickhouse()
         wait_for(url, self.settings.connect_timeout_s)
-        self._tell(f"ClickHouse at {_shown(url)}{' (embedded)' if self._clickhouse else ''}")
+        self._say(f"ClickHouse at {_shown(url)}{' (embedded)' if self._clickhouse else ''}")
         migrate(url, cluster=self.settings.clickhouse_cluster)
         self._reached("tables")
         self._worker("sink")
@@ -230,7 +222,7 @@ class Stack:
 
     def _worker(self, role: str) -> None:
         # SIGTERM when the parent dies: with a broker that lives on, it commits what it did and leaves its group.
-        self._child(role, ["worker", role, "--web-port", str(self._ports[role])], signal.SIGTERM)
+        self._child(role, ["worker", role, "--web-port", str(self._addresses.port(role))], signal.SIGTERM)
 
     def _child(self, name: str, arguments: list[str], parent_death: signal.Signals) -> None:
         child = Child(
@@ -242,7 +234,7 @@ class Stack:
         )
         child.start()
         self._children[name] = child
-        self._supervisor.watch(name, child, health=f"{self._web(name)}/health")
+        self._supervisor.watch(name, child, health=f"{self._addresses.of(name)}/health")
 
     def _await_ready(self) -> None:
         waiting = [DASHBOARD, *ROLES]
@@ -250,7 +242,7 @@ class Stack:
         while waiting:
             for name in list(waiting):
                 self._raise_if_failed(name)
-                if self._is_ready(name):
+                if self._addresses.is_ready(name):
                     waiting.remove(name)
                     self._reached(name)
             if waiting and time.monotonic() > deadline:
@@ -270,56 +262,6 @@ class Stack:
             raise WorkerFailed(
                 f"{name} does not start ({watched.ended}; {watched.child.log}):\n{watched.child.last_words()}",
                 code or 1,
-            )
-
-    def _is_ready(self, name: str) -> bool:
-        path = "/health" if name == DASHBOARD else "/status"
-        try:
-            answer = get(self._web(name) + path, 2)
-            return name == DASHBOARD or bool(json.loads(answer).get("member"))
-        except (OSError, ValueError):
-            return False
-
-    def _web(self, name: str) -> str:
-        """Where a child's pages are; empty for one without."""
-        if name == DASHBOARD:
-            return self._page
-        return f"http://127.0.0.1:{self._ports[name]}" if name in self._ports else ""
-
-    def _as_run(self, name: str, watched: Watched) -> WorkerRun:
-        return WorkerRun(
-            role=name,
-            pid=watched.child.pid,
-            web=self._web(name),
-            state=watched.state,
-            restarts=watched.restarts,
-            ended=watched.ended,
-            ended_at=watched.ended_at,
-            words=watched.words,
-            problem=watched.problem,
-            crash_looping=watched.crash_looping,
-        )
-
-    def _dashboard_port(self) -> int:
-        host, port = self.settings.dashboard_host, self.settings.dashboard_port
-        if port == 0:
-            return free_port()
-        if "dashboard_port" in self.settings.model_fields_set:
-            require_free(port, "the dashboard", "set BABELWATCH_DASHBOARD_PORT to another one (0: any free one)", host)
-        elif not is_free(port, host):
-            other = free_port()
-            self._tell(f"port {port} is taken: the dashboard takes {other} (BABELWATCH_DASHBOARD_PORT sets it)")
-            return other
-        return port
-
-    def _check_disk(self) -> None:
-        if self.settings.clickhouse_url is not None:
-            return
-        free = shutil.disk_usage(self._folder).free
-        if free < LEAST_FREE_BYTES:
-            raise EmbeddedServiceError(
-                f"the disk that holds {self._folder} is full ({free >> 20} MiB left, {LEAST_FREE_BYTES >> 20} are "
-                "needed to start): free some space, or choose another folder with BABELWATCH_DATA_DIR"
             )
 
     # --- while it runs
@@ -356,11 +298,11 @@ class Stack:
             clickhouse_http_url=self._clickhouse.http_url if self._clickhouse is not None else "",
             api_token=settings.api_token.get_secret_value() if settings.api_token else "",
             author_key=settings.author_key.get_secret_value() if settings.author_key else "",
-            dashboard_url=self._page,
-            dashboard_port=self._ports[DASHBOARD],
+            dashboard_url=self._addresses.page,
+            dashboard_port=self._addresses.port(DASHBOARD),
             processes=self.pids(),
             workers=self.workers,
-            others={n: self._as_run(n, w) for n, w in self._supervisor.watched.items() if n not in ROLES},
+            others={name: run for name, run in self._runs().items() if name not in ROLES},
             metrics_url=self._metrics.url,
         )
         try:
@@ -371,9 +313,6 @@ class Stack:
 
     def _reached(self, phase: str) -> None:
         self.phases[phase] = round(time.monotonic() - self._begin, 2)
-
-    def _tell(self, text: str) -> None:
-        self._say(text)
 
     # --- stop
 

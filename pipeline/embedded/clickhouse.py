@@ -26,7 +26,19 @@ STOP_S: Final = 6.0
 _PREDECESSOR_S: Final = 25.0
 """How long a server whose parent was killed may take to end in order before its folder is free."""
 _ATTEMPTS: Final = 3
+LEAST_FREE_BYTES: Final = 256 * 2**20
+"""Below this much disk ClickHouse would fail within minutes, and less clearly."""
 REMEDY: Final = "set CLICKHOUSE_URL to a ClickHouse server (clickhouse://user:password@host:9000/babelwatch)"
+
+
+def require_space(folder: Path) -> None:
+    """Raise EmbeddedServiceError when the disk of ``folder`` is as good as full."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise EmbeddedServiceError(
+            f"the disk that holds {folder} is full ({free >> 20} MiB left, {LEAST_FREE_BYTES >> 20} are "
+            "needed to start): free some space, or choose another folder with BABELWATCH_DATA_DIR"
+        )
 
 
 class EmbeddedClickHouse(EmbeddedService):

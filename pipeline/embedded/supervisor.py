@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.embedded.child import Child
+from pipeline.embedded.files import WorkerRun
 from pipeline.embedded.pages import Looker
 from pipeline.embedded.restarts import CrashLoopPolicy, Ends, RestartPolicy
 from pipeline.embedded.watchdog import Finding, Watchdog, WedgePolicy
@@ -46,6 +47,21 @@ class Watched:
     _in_a_row: int = field(default=0, repr=False)
     _since: float = field(default=0.0, repr=False)
     _again_at: float = field(default=0.0, repr=False)
+
+    def as_run(self, name: str, web: str) -> WorkerRun:
+        """As `run.json` has it; ``web`` is where its pages are."""
+        return WorkerRun(
+            role=name,
+            pid=self.child.pid,
+            web=web,
+            state=self.state,
+            restarts=self.restarts,
+            ended=self.ended,
+            ended_at=self.ended_at,
+            words=self.words,
+            problem=self.problem,
+            crash_looping=self.crash_looping,
+        )
 
 
 class Supervisor:
