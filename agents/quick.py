@@ -23,7 +23,28 @@ _SLICE_S: Final = 0.01
 
 
 class QuickConsumer(Consumer):
-    """Faust's consumer, which delivers a message without a task of its own unless the delivery has to wait."""
+    """Faust's consumer, which delivers a message without a task of its own unless the delivery has to wait.
+
+    And which goes on reading as soon as a stage has room again: where all partitions have filled the queue, Faust's
+    sleeps for a second, in which the stage has long run out of work.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(*args, **options)
+        self._room = asyncio.Event()
+
+    def on_buffer_drop(self, tp: Any) -> None:  # noqa: ANN401 - Faust's
+        """Faust calls this when the queue that a partition has filled has room again."""
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
+        if self.flow_active and not self._get_active_partitions():
+            self._room.clear()
+            await self.wait(self._room.wait(), timeout=timeout)
+            if not self._get_active_partitions():
+                return None, None
+        return await super()._wait_next_records(timeout)
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
         """Faust calls this once per message, with the delivery and with what ends a delivery that has to wait.

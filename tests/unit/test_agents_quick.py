@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faust.types import TP
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from agents.quick import QuickConsumer, Rest, take
@@ -90,6 +91,42 @@ async def test_its_error_is_the_callers(waits: bool) -> None:
 
     with pytest.raises(ValueError, match="what went wrong"):
         await consumer().wait_first(delivery(), asyncio.Event().wait())
+
+
+class Full(QuickConsumer):
+    """A consumer of one partition, whose queue is full; reading is only noted."""
+
+    def __init__(self) -> None:
+        from mode import Service
+
+        Service.__init__(self)
+        self._room = asyncio.Event()
+        self._active_partitions = set()
+        self._buffered_partitions = {TP("t", 0)}
+        self.flow_active = True
+        self.not_waiting_next_records = asyncio.Event()
+        self.app = SimpleNamespace(client_only=False)
+        self.reads: list[set[Any]] = []
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> dict[Any, Any]:  # noqa: ASYNC109
+        self.reads.append(set(active_partitions))
+        return {}
+
+
+async def test_it_reads_on_as_soon_as_there_is_room() -> None:
+    one = Full()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    loop.call_later(0.05, one.on_buffer_drop, TP("t", 0))
+    await one._wait_next_records(5.0)
+    assert loop.time() - began < 0.9, "Faust sleeps for a second"
+    assert one.reads == [{TP("t", 0)}]
+
+
+async def test_it_reads_nothing_while_there_is_no_room() -> None:
+    one = Full()
+    assert await one._wait_next_records(0.05) == (None, None)
+    assert one.reads == []
 
 
 class Stage:
