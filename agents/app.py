@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
 from agents.logs import configuration
-from agents.quick import QuickConsumer, Rest, take
+from agents.quick import QuickConsumer, Raw, Rest, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
@@ -110,7 +110,7 @@ def attach(
     rest: Rest,
 ) -> None:
     """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``rest`` between two smaller ones."""
-    source = app.topic(*topics, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw")
+    source = app.topic(*topics, schema=Raw(key_type=bytes, value_type=bytes))
     loop = StageLoop(app, settings, control, stage, messages)
 
     async def agent(stream: Any) -> None:  # noqa: ANN401

@@ -22,7 +22,7 @@ from pipeline.settings import Settings
 log = logging.getLogger(__name__)
 
 SINK_REST_MOST_S: Final = 1.0
-"""A sink under load rests for as long as ClickHouse took, up to this: later numbers are worse than small batches."""
+"""A sink under load rests for as long as ClickHouse took, up to this."""
 
 
 def run_worker(role: str, settings: Settings, say: Callable[[str], object] = print) -> None:

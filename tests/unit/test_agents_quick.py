@@ -187,20 +187,23 @@ async def test_after_a_batch_it_gathers_for_a_while() -> None:
     assert await numbers(batches) == [1, 2]
 
 
-async def test_it_gathers_for_as_long_as_the_batch_before_took() -> None:
+async def test_under_load_it_gathers_for_as_long_as_the_batch_before_took() -> None:
     stage = Stage()
-    batches = take(stage.app, stage.stream, 100, Rest(0.01, 10.0))
+    batches = take(stage.app, stage.stream, 4, Rest(0.01, 10.0))
     stage.put(0)
-    await numbers(batches)
-    await asyncio.sleep(0.2)
     stage.put(1)
-    asyncio.get_running_loop().call_later(0.1, stage.put, 2)
-    assert await numbers(batches) == [1, 2]
+    assert await numbers(batches) == [0, 1]
+    await asyncio.sleep(0.2)
+    stage.put(2)
+    asyncio.get_running_loop().call_later(0.1, stage.put, 3)
+    assert await numbers(batches) == [2, 3]
 
 
-@pytest.mark.parametrize(("took", "rest"), [(0.0, 0.25), (0.6, 0.6), (30.0, 1.0)])
-def test_a_rest_has_bounds(took: float, rest: float) -> None:
-    assert Rest(0.25, 1.0).after(took) == rest
+@pytest.mark.parametrize(
+    ("took", "filled", "rest"), [(0.0, 1.0, 0.25), (0.6, 0.5, 0.6), (30.0, 1.0, 1.0), (0.6, 0.49, 0.25)]
+)
+def test_a_rest_has_bounds(took: float, filled: float, rest: float) -> None:
+    assert Rest(0.25, 1.0).after(took, filled) == rest
 
 
 async def test_it_does_not_gather_while_it_stops() -> None:
