@@ -20,6 +20,7 @@ from mode.services import WaitResults
 from pipeline.metrics import STALE_MESSAGES
 
 HALF_FULL: Final = 0.5
+"""Share of the largest batch from which on a stage counts as under load."""
 _SLICE_S: Final = 0.01
 """How often a batch that is being gathered empties the queue, which is small so that memory stays bounded."""
 
@@ -102,17 +103,17 @@ def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any
 class Rest:
     """How long a stage gathers between two batches that are not full, in seconds.
 
-    ``least_s``; under load (a batch was at least half full) as long as that batch took, up to ``most_s``, so that
-    batches grow. That pays where a batch has a price whatever is in it: 200 core-ms in ClickHouse, most of it for
-    planning a dozen statements. Below, numbers are not to come later than they must.
+    ``least_s``; under load (a batch was at least half full) as long as that batch took, up to ``most_s`` where that is
+    more, so that batches grow. That pays where a batch has a price whatever is in it: 200 core-ms in ClickHouse, most
+    of it for planning a dozen statements. Below, numbers are not to come later than they must.
     """
 
     least_s: float
-    most_s: float
+    most_s: float = 0.0
 
     def after(self, took_s: float, filled: float) -> float:
         """The rest after a batch that took so long and was ``filled`` to this share of the most it may hold."""
-        return min(max(took_s, self.least_s), self.most_s) if filled >= HALF_FULL else self.least_s
+        return max(self.least_s, min(took_s, self.most_s)) if filled >= HALF_FULL else self.least_s
 
 
 async def take(

@@ -90,7 +90,7 @@ def _language(app: Any, settings: Settings, control: Control, incarnation: str, 
         INPUT_TOPICS["language"],
         stage,
         messages=settings.batch_messages,
-        rest=Rest(settings.batch_within_s, settings.batch_within_s),
+        rest=Rest(settings.batch_within_s),
     )
     monitor.extra["brands_file"] = str(settings.brands_file)
 
@@ -112,7 +112,7 @@ def _sentiment(app: Any, settings: Settings, control: Control, incarnation: str,
         INPUT_TOPICS["sentiment"],
         stage,
         messages=settings.batch_messages,
-        rest=Rest(settings.batch_within_s, settings.batch_within_s),
+        rest=Rest(settings.batch_within_s),
     )
     monitor.extra["class_mix"] = settings.class_mix
     monitor.warnings = swap.warnings
@@ -144,7 +144,7 @@ def _sink(app: Any, settings: Settings, control: Control, incarnation: str, moni
             (topic,),
             stage,
             messages=settings.sink_batch_messages,
-            rest=Rest(settings.sink_batch_within_s, max(settings.sink_batch_within_s, SINK_REST_MOST_S)),
+            rest=Rest(settings.sink_batch_within_s, SINK_REST_MOST_S),
         )
 
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psutil
 from aiokafka import AIOKafkaProducer
 from clickhouse_driver import Client
 
 from agents.batching import batches
+from agents.outbox import Outgoing
 from pipeline.embedded.clickhouse import EmbeddedClickHouse
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.ports import free_port
@@ -127,15 +128,6 @@ def rig(
             broker.child.stop(10)
 
 
-class Record(NamedTuple):
-    """What is sent; see :class:`agents.batching.Record`."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
 class Source:
     """A producer that costs little, so that what is measured is the pipeline: aiokafka's batches, acks=all."""
 
@@ -167,7 +159,9 @@ class Source:
     async def _begun(self, records: Sequence[tuple[bytes, bytes]]) -> list[Any]:
         """Hand everything over; what comes back is done when it is confirmed."""
         partitions = {MENTIONS: sorted(await self._kafka.partitions_for(MENTIONS))}
-        made = batches([Record(MENTIONS, *one) for one in records], partitions, self._kafka.create_batch)
+        made = batches(
+            [Outgoing(MENTIONS, key, value, ()) for key, value in records], partitions, self._kafka.create_batch
+        )
         return [await self._kafka.send_batch(one.builder, MENTIONS, partition=one.partition) for one in made]
 
     async def _paced(self, records: Sequence[tuple[bytes, bytes]], per_s: float) -> None:

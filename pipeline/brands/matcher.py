@@ -15,7 +15,7 @@ from pipeline.brands.catalogue import Catalogue
 from pipeline.brands.fold import Folded
 from pipeline.brands.letters import OWN_LETTERS, agrees
 from pipeline.brands.patterns import Form, Pattern, patterns
-from pipeline.text import HANDLE, HASHTAG, LINK, may_have_hashtags, may_have_links
+from pipeline.text import HANDLE, HASHTAG, LINK, may_have_handles, may_have_hashtags, may_have_links
 from schemas.events import BrandMatch
 
 _SPACES: Final = re.compile(r"[\s\-_‐‑–—]+")
@@ -84,7 +84,7 @@ class BrandMatcher:
         """
         del author
         folded = Folded(text)
-        handles = [] if "@" not in folded.text else [m.span() for m in HANDLE.finditer(text)]
+        handles = [m.span() for m in HANDLE.finditer(text)] if may_have_handles(text) else []
         hits = [hit for span in handles for hit in self._owned(text, span)]
         exclusions: dict[str, list[tuple[int, int]]] = defaultdict(list)
         found = [] if self._empty else list(self._automaton.iter(folded.text))

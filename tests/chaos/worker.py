@@ -36,7 +36,7 @@ def use_judge() -> None:
             INPUT_TOPICS["sentiment"],
             stage,
             messages=settings.batch_messages,
-            rest=Rest(settings.batch_within_s, settings.batch_within_s),
+            rest=Rest(settings.batch_within_s),
         )
         monitor.extra["model"] = Judge.name
 
