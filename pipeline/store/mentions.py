@@ -4,7 +4,7 @@ One :meth:`MentionStore.write` does, in this order:
 
 1. insert ``mention_locations``: each place in time and rollup cell that the batch may give its mentions;
 2. read all locations of these mentions; the greatest state (correction, revision, deletion) wins, of equal states the
-   place that was seen first, and there the newest rescore generation (which moves no mention: see :func:`_winner`);
+   earlier place, and there the newest rescore generation (which moves no mention: see :func:`_winner`);
 3. insert into ``mentions`` the winners that are not there yet, and a tombstone at each other place; judgements too;
 4. read the locations again (another writer's row may have come before ours) and recompute from ``mentions FINAL`` every
    rollup cell that any of these mentions was ever in, of repeats as well;
@@ -47,7 +47,7 @@ class WriteOutcome:
     conflicting: int = 0
     """The same revision again, with other content: nothing changes."""
     edit: int = 0
-    """A higher revision: it replaces the mention (or brings a deleted one back)."""
+    """A higher revision, or the same with an earlier time: it replaces the mention (or brings a deleted one back)."""
     superseded: int = 0
     """A lower revision than what is known, delivered late: nothing changes."""
     deleted: int = 0
@@ -76,6 +76,14 @@ class Row(NamedTuple):
     truth: int
     origin: tuple[str, str, int, int]
     """Of what it was written for: incarnation, topic, partition, offset."""
+
+
+class Known(NamedTuple):
+    """What was durable of a mention before an event."""
+
+    state: int
+    place: int
+    content: int
 
 
 class MentionStore:
@@ -113,11 +121,11 @@ class MentionStore:
             self._recount(list(keys))
 
     def _write(self, items: Sequence[r.Candidate]) -> WriteOutcome:
-        # The greatest truth of each mention, the first of equals: the others cannot win against it.
+        # The greatest of each mention, the first of equals: the others cannot win against it.
         best: dict[r.MentionKey, r.Candidate] = {}
         for item in items:
             known = best.get(item.key)
-            if known is None or item.truth > known.truth:
+            if known is None or _precedence(item) > _precedence(known):
                 best[item.key] = item
         batch = secrets.randbits(63)
         self._insert("mention_locations", r.LOCATION_COLUMNS, [r.location_row(i, batch) for i in best.values()])
@@ -153,9 +161,9 @@ class MentionStore:
             rows = {loc.place: present.get((key, loc.place)) for loc in locations[key]}
             there = {place: -1 if row is None else row.truth for place, row in rows.items()}
             winner = _winner(locations[key], there)
-            lost = winner.truth | r.LOST
             for place, truth in there.items():
                 if place != winner.place:
+                    lost = r.buried(winner.truth, for_good=place > winner.place)
                     if truth < lost:
                         mentions.append(r.tombstone_row(item, place, lost))
                 elif (item.place, item.truth) == (winner.place, winner.truth) and truth < winner.truth:
@@ -270,19 +278,30 @@ def _by_partitions(rows: Sequence[Any], month: Callable[[Any], int]) -> Iterable
         yield part
 
 
+def _precedence(at: Location | r.Candidate) -> tuple[int, int, int]:
+    """Greater wins: the state, of equal states the earlier place, there the rescore generation.
+
+    The place must be an order that nothing changes, because each writer decides by the locations that it sees, and its
+    tombstones at later places can be undone by no judgement of that state: whoever sees more finds an earlier place, or
+    the same. By the server's clock (the place that was seen first) three writers could bury both of two places, because
+    a location may be shown later than one that was stamped after it. And of a source that stamps each try with the
+    present, the first try stays.
+    """
+    return r.state_of(at.truth), -at.place, at.truth
+
+
 def _winner(locations: Sequence[Location], there: Mapping[int, int]) -> Location:
     """Where the mention is, and its truth there; ``there``: place -> truth of its row in ``mentions``.
 
     A generation may only choose between judgements at one place. Would it choose the place, too, a rescore that has
     read a mention just before another writer found it to be elsewhere would call it back, against a tombstone that no
     judgement of its revision can undo: it would be nowhere. For the same reason a place that has such a tombstone is
-    out of the question: ranks are times of ClickHouse's clock, and one that was set back makes a redelivery the first.
+    out of the question: it is of an earlier build, which let the place win that was seen first.
     """
     state = max(r.state_of(loc.truth) for loc in locations)
     newest = [loc for loc in locations if r.state_of(loc.truth) == state]
     newest = [loc for loc in newest if there.get(loc.place, -1) < loc.truth | r.LOST] or newest
-    place = max(newest, key=lambda loc: (loc.rank, -loc.place)).place
-    return max((loc for loc in newest if loc.place == place), key=lambda loc: (loc.truth, loc.rank))
+    return max(newest, key=lambda loc: (_precedence(loc), loc.rank))
 
 
 def _classify(
@@ -291,24 +310,24 @@ def _classify(
     present: dict[tuple[r.MentionKey, int], Row],
 ) -> WriteOutcome:
     """Count the events in their order, against what was durable before this batch."""
-    known: dict[r.MentionKey, tuple[int, int]] = {}
+    known: dict[r.MentionKey, Known] = {}
     origins: set[tuple[str, str, int, int]] = set()
     for key, found in locations.items():
         durable = []
         for loc in found:
             row = present.get((key, loc.place))
             if row is not None and row.truth >= loc.truth:
-                durable.append((loc.truth, loc.rank, loc.content))
+                durable.append(loc)
                 origins.add(row.origin)
         if durable:
-            truth, _, content = max(durable)
-            known[key] = (r.state_of(truth), content)
+            newest = max(durable, key=lambda loc: (_precedence(loc), loc.rank))
+            known[key] = Known(r.state_of(newest.truth), newest.place, newest.content)
     counts = dict.fromkeys(_COUNTED, 0)
     ended: list[Outcome] = []
     for item in items:
         kind = _kind(item, known.get(item.key))
         if kind in _CHANGED:
-            known[item.key] = (r.state_of(item.truth), item.content)
+            known[item.key] = Known(r.state_of(item.truth), item.place, item.content)
         counts[kind] += 1
         ended.append("stored" if kind in _CHANGED or r.origin_of(item) in origins else "repeat")
     return WriteOutcome(**counts, ended=tuple(ended))
@@ -318,13 +337,15 @@ _CHANGED: Final = frozenset({"stored", "edit", "deleted"})
 _COUNTED: Final = tuple(f.name for f in fields(WriteOutcome) if f.name != "ended")
 
 
-def _kind(item: r.Candidate, before: tuple[int, int] | None) -> str:
-    """What ``item`` is to what was known ``before``: (state, content)."""
+def _kind(item: r.Candidate, before: Known | None) -> str:
+    """What ``item`` is to what was known ``before``."""
     state = r.state_of(item.truth)
-    if before is None or state > before[0]:
+    if before is None or state > before.state:
         if isinstance(item.event, AcceptedDeletion):
             return "deleted"
         return "stored" if before is None else "edit"
-    if state < before[0]:
+    if state < before.state:
         return "superseded"
-    return "repeat" if item.content == before[1] else "conflicting"
+    if isinstance(item.event, AcceptedDeletion) or item.content == before.content:
+        return "repeat"
+    return "edit" if item.place < before.place else "conflicting"

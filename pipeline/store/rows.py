@@ -16,8 +16,7 @@ _MIN_MS: Final = (datetime(1900, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _END_MS: Final = (datetime(2300, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 LOST: Final = 0xFFF
-"""Generation of a tombstone at a place that a mention has left: greater than any judgement of that revision, so that
-a writer who still believes in that place, at the same revision, does not bring it back."""
+"""Generation of a tombstone at a place that a mention has left: greater than that of any judgement of one state."""
 
 MENTION_COLUMNS: Final = (
     *("tenant", "mention_id", "source", "source_id", "revision", "truth", "is_deleted", "text", "text_hash"),
@@ -82,6 +81,15 @@ def origin_of(item: Candidate) -> tuple[str, str, int, int]:
 def state_of(truth: int) -> int:
     """``truth`` without its rescore generation: correction, revision, deletion."""
     return truth >> 12
+
+
+def buried(winner: int, *, for_good: bool) -> int:
+    """Truth of a tombstone at a place where a mention is not, since it is elsewhere with the truth ``winner``.
+
+    ``for_good``: no writer who still believes in that place at the same state brings it back. Else it is greater than
+    anything of lesser states only.
+    """
+    return winner | LOST if for_good else (state_of(winner) << 12) - 1
 
 
 def month_of_ms(millis: int) -> int:

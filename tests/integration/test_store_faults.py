@@ -168,14 +168,19 @@ def test_a_writer_that_stalls_before_any_statement_spoils_nothing(
     other.disconnect()
 
 
+def _order(event: ScoredEvent) -> tuple[int, float]:
+    at = event.deleted_at if isinstance(event, AcceptedDeletion) else event.published_at
+    return truth_of(event), -at.timestamp()
+
+
 def assert_truth(client: Client, tenant: str, events: Sequence[ScoredEvent], *, first_stays: bool = False) -> None:
-    """The greatest truth of each id is what is there; of equal ones, the first where the order is known."""
+    """The greatest truth of each id is what is there; of equal ones the earlier time, there the first if known."""
     expected: dict[str, list[ScoredEvent]] = {}
     for event in events:
         known = expected.setdefault(event.mention_id, [event])
-        if truth_of(event) > truth_of(known[0]):
+        if _order(event) > _order(known[0]):
             expected[event.mention_id] = [event]
-        elif truth_of(event) == truth_of(known[0]) and not first_stays:
+        elif _order(event) == _order(known[0]) and not first_stays:
             known.append(event)
     got = alive(client, tenant)
     living = {ident for ident, found in expected.items() if isinstance(found[0], ScoredMention)}
@@ -191,23 +196,60 @@ def assert_truth(client: Client, tenant: str, events: Sequence[ScoredEvent], *, 
         ), (row, expected[ident])
 
 
-def test_a_place_that_was_seen_first_and_became_visible_last(client: Client) -> None:
-    """The server stamped another writer's location before ours and showed it after ours: the mention has moved."""
-    tenant = f"late{next(_tenants)}"
-    MentionStore(client).write([scored("a", tenant=tenant, at=RECENT)])
+def _behind(client: Client, tenant: str, at: datetime) -> None:
+    """A location that the server stamped a microsecond before all others of the revision, and shows only now."""
     client.execute(
         "INSERT INTO mention_locations (tenant, mention_id, published_at, truth, cell, rank, batch) "
-        "SELECT tenant, mention_id, published_at + INTERVAL 1 HOUR, truth, 1, rank + 1000, 1 FROM mention_locations "
-        "WHERE tenant = %(t)s",
-        {"t": tenant},
+        "SELECT tenant, mention_id, %(at)s, truth, 1, max(rank) + 1000, 1 "
+        "FROM mention_locations WHERE tenant = %(t)s GROUP BY tenant, mention_id, truth",
+        {"t": tenant, "at": at.replace(tzinfo=None)},
     )
-    for _ in range(2):
-        MentionStore(client).write([scored("a", tenant=tenant, at=RECENT + timedelta(hours=1), label="negative")])
+
+
+def test_of_one_revision_at_two_times_the_earlier_stays_whatever_came_first(client: Client) -> None:
+    for order in ((0, 1), (1, 0)):
+        tenant = f"late{next(_tenants)}"
+        sent = [scored("a", tenant=tenant, at=RECENT + timedelta(hours=n), label=LABELS[n]) for n in order]
+        MentionStore(client).write(sent[:1])
+        _behind(client, tenant, sent[1].published_at)
+        for event in (*sent, *sent, *reversed(sent)):
+            MentionStore(client).write([event])
+            assert_rollups_equal_recount(client, tenant)
         (row,) = alive(client, tenant).values()
-        assert row["published_at"] == RECENT + timedelta(hours=1)
-        assert_rollups_equal_recount(client, tenant)
-        # ... and the redelivery of the one that has lost does not bring it back
-        MentionStore(client).write([scored("a", tenant=tenant, at=RECENT)])
+        assert row["published_at"] == RECENT
+        outcome = MentionStore(client).write(list(reversed(sent)))
+        assert outcome.repeat + outcome.conflicting == 2, outcome
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_three_writers_of_one_revision_at_two_times(client: Client, url: str, hours: int) -> None:
+    """One stands still while a delivery that the server stamped first, and showed last, is written by another.
+
+    While the place that was seen first won, each of the two could put the tombstone at the other's place: no delivery
+    brought the mention back.
+    """
+    other = connect(url)
+    for at in sweep():
+        tenant = f"three{next(_tenants)}"
+        MentionStore(client).write([scored("a", tenant=tenant)])
+        elsewhere = scored("a", tenant=tenant, at=RECENT + timedelta(hours=hours), label="positive")
+
+        def stall(n: int, at: int = at, tenant: str = tenant, elsewhere: ScoredMention = elsewhere) -> None:
+            if n == at:
+                _behind(client, tenant, elsewhere.published_at)
+                MentionStore(other).write([elsewhere])
+
+        store, wrapped = controlled(client, stall)
+        store.write([elsewhere])
+        if wrapped.statements <= at:
+            assert at >= 5, "the other writer never came in between"
+            break
+        for event in ([], [elsewhere], [scored("a", tenant=tenant)]):
+            MentionStore(client).write(event)
+            (row,) = alive(client, tenant).values()
+            assert row["published_at"] == RECENT + timedelta(hours=min(0, hours))
+            assert_rollups_equal_recount(client, tenant)
+    other.disconnect()
 
 
 PLACES = (

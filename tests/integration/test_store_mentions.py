@@ -78,19 +78,27 @@ def test_the_same_revision_with_another_text_is_a_conflicting_repeat(store: Ment
 
 
 @pytest.mark.parametrize("shift", [timedelta(hours=-2), timedelta(hours=2), timedelta(days=-400)])
-def test_the_same_revision_at_another_time_is_a_conflicting_repeat(
+def test_of_the_same_revision_at_two_times_the_earlier_stays(
     store: MentionStore, client: Client, shift: timedelta
 ) -> None:
+    place = min(RECENT, RECENT + shift)
+    moved, other = (
+        (WriteOutcome(edit=1), RECENT) if shift < timedelta(0) else (WriteOutcome(conflicting=1), RECENT + shift)
+    )
     store.write([scored("a", at=RECENT)])
+    assert store.write([scored("a", at=RECENT + shift)]) == moved
     for _ in range(2):
-        assert store.write([scored("a", at=RECENT + shift)]) == WriteOutcome(conflicting=1)
-        assert alive(client)[identify("a")]["published_at"] == RECENT
+        assert alive(client)[identify("a")]["published_at"] == place
         assert_rollups_equal_recount(client)
-    assert store.write([scored("a", at=RECENT)]) == WriteOutcome(repeat=1)
-    assert alive(client)[identify("a")]["published_at"] == RECENT
+        assert store.write([scored("a", at=other)]) == WriteOutcome(conflicting=1)
+        assert store.write([scored("a", at=place)]) == WriteOutcome(repeat=1)
     # ... and a later revision may go to where the conflicting one was not let in
-    assert store.write([scored("a", at=RECENT + shift, revision=1)]) == WriteOutcome(edit=1)
-    assert alive(client)[identify("a")]["published_at"] == RECENT + shift
+    assert store.write([scored("a", at=other, revision=1)]) == WriteOutcome(edit=1)
+    assert alive(client)[identify("a")]["published_at"] == other
+    # ... from where only an earlier one moves it
+    assert store.write([scored("a", at=other + timedelta(hours=1), revision=1)]) == WriteOutcome(conflicting=1)
+    assert store.write([scored("a", at=min(place, other), revision=1)]).edit == (other > place)
+    assert alive(client)[identify("a")]["published_at"] == min(place, other)
     assert_rollups_equal_recount(client)
 
 
