@@ -3,6 +3,10 @@
 **A stub stands in for the model** (label by hash, in ``tests/rig.py``), so this says what delivery costs and
 nothing about sentiment. Everything is on this machine: broker, ClickHouse, one worker of each role, the producer.
 Bound of the project: 1,500 mentions/s on two cores.
+
+Two rates: of a *burst*, everything at once, in which the first stage has ended long before the last; and the
+*sustainable throughput*, the greatest steady load under which the backlog does not grow (Karimov et al., "Benchmarking
+Distributed Stream Data Processing Systems", ICDE 2018), which is what a stream gets.
 """
 
 import time
@@ -17,6 +21,12 @@ from tests.chaos.tools import NotHere
 from tests.rig import BROKERS, Rig, Source, core_ms, encoded, rig
 
 WARM: Final = 2_000
+STEADY_S: Final = 30.0
+"""For how long each load is kept."""
+BACKLOG_S: Final = 2.0
+"""A load is kept up with when at its end no more than the messages of so many seconds are not visible."""
+STEPS: Final = range(95, 200, 5)
+"""Loads that are tried, in percent of the burst's rate, until one is too much."""
 
 
 def records(texts: Sequence[str], run: str) -> list[tuple[bytes, bytes]]:
@@ -67,6 +77,30 @@ def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, ru
     return {"per_s": round(per_s, 1), "latency_ms": percentiles(bench.client, since)}
 
 
+def sustainable(bench: Rig, source: Source, texts: Sequence[str], burst_per_s: float) -> dict[str, Any]:
+    """The greatest load that is kept up with, and what a mention costs and how long it takes then."""
+    kept: dict[str, Any] = {"per_s": 0}
+    for percent in STEPS:
+        per_s = burst_per_s * percent / 100
+        made = records(list(islice(cycle(texts), int(per_s * STEADY_S))), f"steady{percent}")
+        known, since = bench.stored(), datetime.now(UTC) - timedelta(milliseconds=1)
+        before, began = bench.core_s(), time.monotonic()
+        source.pace(made, per_s)
+        sent_s = time.monotonic() - began
+        waiting = known + len(made) - bench.stored()
+        bench.wait_for(known + len(made))
+        cost = core_ms(before, bench.core_s(), len(made))
+        if waiting > per_s * BACKLOG_S:
+            break
+        kept = {
+            "per_s": round(len(made) / sent_s, 1),
+            "not_visible_at_the_end": waiting,
+            "core_ms_per_mention": cost | {"all": round(sum(cost.values()), 3)},
+            "latency_ms": percentiles(bench.client, since),
+        }
+    return kept
+
+
 def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
     """The figures on one broker."""
     texts = distinct_texts(WARM + total)
@@ -78,6 +112,7 @@ def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
         pace = middle["mentions_per_s"] / 2
         paced = list(islice(cycle(fresh), int(pace * 20)))
         figures = middle | {"half_load": half_load(bench, source, paced, pace, "half")}
+        figures["sustainable"] = sustainable(bench, source, fresh, middle["mentions_per_s"])
         source.close()
     return figures
 
