@@ -42,15 +42,23 @@ class Poison:
 class Maker:
     """Draws poison like one valid event (``bases``: the bytes of several).
 
+    ``guided``: whole messages that a search by coverage found (:mod:`tests.fuzz.guided`), drawn among the others.
     ``mostly_json``: for batches, of which one item that is no JSON may spoil the whole.
     """
 
     def __init__(
-        self, rng: random.Random, bases: Sequence[bytes], hypothesis: Sequence[Any] = (), *, mostly_json: bool = False
+        self,
+        rng: random.Random,
+        bases: Sequence[bytes],
+        hypothesis: Sequence[Any] = (),
+        *,
+        guided: Sequence[bytes] = (),
+        mostly_json: bool = False,
     ) -> None:
         self._rng = rng
         self._bases = bases
         self._hypothesis = hypothesis
+        self._guided = guided
         self._makers: tuple[tuple[str, Callable[[], bytes]], ...] = (
             ("bytes", self._bytes),
             ("flipped", self._flipped),
@@ -65,6 +73,8 @@ class Maker:
             ("hypothesis", self._of_hypothesis),
             ("number", self._number),
         )
+        if guided:
+            self._makers = (*self._makers, ("guided", self._of_search))
         if mostly_json:
             tame = {"field", "structure", "hypothesis"}
             self._makers = (*self._makers[:1], *[one for one in self._makers * 15 if one[0] in tame])
@@ -157,6 +167,9 @@ class Maker:
             event[self._rng.choice(_FIELDS)] = found
             return self._dumps(event)
         return self._dumps(found)
+
+    def _of_search(self) -> bytes:
+        return self._rng.choice(self._guided)
 
     def _number(self) -> bytes:
         number = self._rng.choice(

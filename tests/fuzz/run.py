@@ -6,7 +6,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.browser.stage import scored
 from tests.fuzz import values
 from tests.fuzz.accounts import Accounts, account, counters, figures
 from tests.fuzz.entrances import Files, Http, Topics
+from tests.fuzz.guided import search
 from tests.fuzz.messages import Maker, Poison, good
 from tests.rig import ROOT, Rig, rig
 
@@ -49,6 +50,7 @@ class Outcome:
     accounts: Accounts = field(default_factory=Accounts)
     http: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
+    guided: dict[str, Any] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -62,6 +64,7 @@ class Outcome:
             "poison": self.poison,
             "good": self.good,
             "kinds": dict(self.kinds.most_common()),
+            "guided": self.guided,
             "seconds": round(self.seconds, 1),
             **figures(self.accounts),
             "http": self.http,
@@ -84,6 +87,10 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
     }
     say("Hypothesis generates values")
     found = values.of_hypothesis(max(200, count // 20), seed)
+    say("atheris searches")
+    bases = [json.dumps(good(n, random.Random(seed))).encode() for n in range(50)]
+    guided = search(folder / "guided", bases, count, seed)
+    outcome.guided = {"runs": guided.runs, "kept": len(guided.kept), "skipped": guided.skipped}
     spoiled = {"CHAOS_JUDGE": "real", "CHAOS_MUTATION": mutation, "CHAOS_ONE_IN": "100"} if mutation else {}
     with rig(broker, stub=bool(mutation), environment=spoiled, **settings) as bench:
         port = free_port()
@@ -100,7 +107,7 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
             page.wait_ready(lambda: _answers(http.url), 60)
             files = Files(environment, folder)
             topics = Topics(bench.broker.address)
-            ids = _send(bench, outcome, count, random.Random(seed), found, topics, http, files, say)
+            ids = _send(bench, outcome, count, random.Random(seed), found, guided.kept, topics, http, files, say)
             topics.close()
             _settle(bench, outcome, say)
             sink = counters(bench.fleet.url("sink-1"), "babelwatch_sink_mentions_total", "outcome")
@@ -122,7 +129,7 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
     }
     if http.unconfirmed:
         outcome.wrong.append(f"{http.unconfirmed} items over HTTP were not confirmed")
-    outcome.wrong += [*outcome.accounts.wrong, *http.wrong[:20], *files.wrong[:20]]
+    outcome.wrong += [*guided.found[:20], *outcome.accounts.wrong, *http.wrong[:20], *files.wrong[:20]]
     outcome.seconds = time.monotonic() - began
     return outcome
 
@@ -133,6 +140,7 @@ def _send(
     count: int,
     rng: random.Random,
     found: list[Any],
+    guided: Sequence[bytes],
     topics: Topics,
     http: Http,
     files: Files,
@@ -142,7 +150,7 @@ def _send(
     ids: list[str] = []
     raw = [json.dumps(good(n, rng) | {"id": f"base-{n}"}).encode() for n in range(50)]
     makers = {
-        "mentions": Maker(rng, raw, found),
+        "mentions": Maker(rng, raw, found, guided=guided),
         "http": Maker(rng, raw, found, mostly_json=True),
         "files": Maker(rng, raw, found, mostly_json=True),
         "mentions.detected": Maker(rng, [encode(_detected(n)) for n in range(50)], found),

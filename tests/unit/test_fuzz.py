@@ -2,10 +2,18 @@
 
 import json
 import random
+import subprocess
+import sys
 from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
 
 from tests.fuzz import values
+from tests.fuzz.guided import FOUND, KEPT, search
 from tests.fuzz.messages import Maker, Poison, good
+from tests.rig import ROOT
 
 BASES = [json.dumps(good(n, random.Random(n))).encode() for n in range(3)]
 
@@ -51,3 +59,41 @@ def test_hypothesis_gives_as_many_as_asked_and_the_same_for_a_seed() -> None:
     first = values.of_hypothesis(50, 7)
     assert len(first) >= 50
     assert repr(first) == repr(values.of_hypothesis(50, 7))
+
+
+def test_what_a_search_kept_is_drawn_whole() -> None:
+    maker = Maker(random.Random(6), BASES, guided=[b"kept"])
+    assert {one.value for one in (maker.make() for _ in range(500)) if one.kind == "guided"} == {b"kept"}
+
+
+needs_atheris = pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed (Linux on x86-64)")
+
+
+@needs_atheris
+@pytest.mark.slow
+def test_a_search_keeps_inputs_that_reach_new_code(tmp_path: Path) -> None:
+    found = search(tmp_path, BASES, 400, 1)
+    assert found.found == ()
+    assert set(BASES) < set(found.kept)
+
+
+@needs_atheris
+def test_a_search_notes_what_breaks_the_detector_and_goes_on(tmp_path: Path) -> None:
+    """The same search over a detector with a defect."""
+    for name in (KEPT, FOUND):
+        (tmp_path / name).mkdir()
+    (tmp_path / KEPT / "base").write_bytes(BASES[0])
+    code = (
+        "import sys, pathlib, pipeline.detect\n"
+        "def broken(self, raw, origin, received_at):\n"
+        "    if not raw.startswith(b'{\"source\": \"fuzz\"'):\n"
+        "        raise ZeroDivisionError('found')\n"
+        "    raise pipeline.detect.EventError('invalid', 'x')\n"
+        "pipeline.detect.Detector.detect = broken\n"
+        "from tests.fuzz import guided\n"
+        "guided.main(pathlib.Path(sys.argv[1]), 300, 1)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    (note, *_) = (tmp_path / FOUND).iterdir()
+    assert note.read_text().strip().endswith("ZeroDivisionError: found")
