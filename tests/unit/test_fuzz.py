@@ -86,7 +86,7 @@ def test_a_search_notes_what_breaks_the_detector_and_goes_on(tmp_path: Path) -> 
     code = (
         "import sys, pathlib, pipeline.detect\n"
         "def broken(self, raw, origin, received_at):\n"
-        "    if not raw.startswith(b'{\"source\": \"fuzz\"'):\n"
+        '    if not raw.startswith(b\'{"source": "fuzz"\'):\n'
         "        raise ZeroDivisionError('found')\n"
         "    raise pipeline.detect.EventError('invalid', 'x')\n"
         "pipeline.detect.Detector.detect = broken\n"
