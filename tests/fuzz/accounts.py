@@ -2,7 +2,7 @@
 
 import re
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from clickhouse_driver import Client
 from kafka import KafkaConsumer, TopicPartition
 
-from tests.fuzz.entrances import Sent
+from tests.fuzz.entrances import Sent, digest
 
 TOPICS: Final = ("mentions", "mentions.detected", "mentions.scored", "mentions.dead")
 
@@ -26,6 +26,8 @@ class Accounts:
     reasons: dict[str, int] = field(default_factory=dict)
     elsewhere: int = 0
     """Dead letters under a position that their message claimed, and where others may have taken its place."""
+    again: dict[str, int] = field(default_factory=dict)
+    """Records by topic that the producer of this run sent a second time."""
     stored: int = 0
     """Rows of mentions, deleted ones included."""
     wrong: list[str] = field(default_factory=list)
@@ -36,8 +38,25 @@ class Accounts:
             self.wrong.append(what)
 
 
-def ends_of(address: str) -> dict[str, dict[int, int]]:
-    """Topic -> partition -> records, by reading: ListOffsets of the embedded broker is not right."""
+@dataclass
+class Log:
+    """What is in the topics."""
+
+    ends: dict[str, dict[int, int]]
+    """Topic -> partition -> records."""
+    values: dict[str, dict[tuple[int, int], str]] = field(default_factory=lambda: defaultdict(dict))
+    """Topic -> (partition, offset) -> MD5; not of mentions.dead."""
+    letters: Counter[str] = field(default_factory=Counter)
+    """Dead letters that the stages sent, by stage."""
+    again: Counter[str] = field(default_factory=Counter)
+    """By topic, records that our own producer sent a second time, because their confirmation was late."""
+    places: set[tuple[str, str, int, int]] = field(default_factory=set)
+    """Under which position each record of mentions.dead has to be stored; a claimed one may be many letters'."""
+
+
+def log_of(address: str, incarnation: str, sent: Mapping[str, Sent]) -> Log:
+    """Read everything: ListOffsets of the embedded broker is not right."""
+    into_dead = sent.get("mentions.dead", Sent())
     consumer = KafkaConsumer(
         bootstrap_servers=address,
         auto_offset_reset="earliest",
@@ -46,7 +65,7 @@ def ends_of(address: str) -> dict[str, dict[int, int]]:
         fetch_max_wait_ms=200,
     )
     partitions = [TopicPartition(t, p) for t in TOPICS for p in consumer.partitions_for_topic(t) or ()]
-    found = {topic: {tp.partition: 0 for tp in partitions if tp.topic == topic} for topic in TOPICS}
+    log = Log({topic: {tp.partition: 0 for tp in partitions if tp.topic == topic} for topic in TOPICS})
     consumer.assign(partitions)
     consumer.seek_to_beginning()
     quiet = 0
@@ -54,14 +73,30 @@ def ends_of(address: str) -> dict[str, dict[int, int]]:
         records = consumer.poll(timeout_ms=1_000, max_records=5_000)
         quiet = 0 if records else quiet + 1
         for tp, batch in records.items():
-            found[tp.topic][tp.partition] = max(found[tp.topic][tp.partition], batch[-1].offset + 1)
+            log.ends[tp.topic][tp.partition] = max(log.ends[tp.topic][tp.partition], batch[-1].offset + 1)
+            for one in batch:
+                at = (tp.partition, one.offset)
+                facts = dict(one.headers)
+                if tp.topic != "mentions.dead":
+                    log.values[tp.topic][at] = digest(one.value or b"")
+                elif "bw-stage" in facts and at not in into_dead.values:
+                    log.letters[facts["bw-stage"].decode()] += 1
+                    names = (facts["bw-incarnation"].decode(), facts["bw-topic"].decode())
+                    log.places.add((*names, int(facts["bw-partition"]), int(facts["bw-offset"])))
+                else:
+                    log.places.add((incarnation, tp.topic, *at))
     consumer.close()
-    return found
+    for topic, values in log.values.items():
+        mine = sent.get(topic, Sent()).values
+        known = set(mine.values())
+        log.again[topic] = sum(at not in mine and md5 in known for at, md5 in values.items())
+    return log
 
 
 def account(
     client: Client,
     address: str,
+    incarnation: str,
     sent: Mapping[str, Sent],
     good: Iterable[str],
     arrived: int,
@@ -72,44 +107,52 @@ def account(
     ``sink``: outcome -> how many, as the sink counts them.
     """
     accounts = Accounts()
-    ends = ends_of(address)
-    accounts.ends = {topic: sum(by.values()) for topic, by in ends.items()}
-    letters = _letters(client, accounts)
-    _mentions(client, accounts, ends["mentions"], sent["mentions"], letters, arrived)
+    log = log_of(address, incarnation, sent)
+    accounts.ends = {topic: sum(by.values()) for topic, by in log.ends.items()}
+    accounts.again = dict(log.again)
+    letters = _letters(client, accounts, log)
+    _mentions(client, accounts, log, sent["mentions"], letters, arrived)
     _good(client, accounts, set(good))
-    _behind(accounts, sent, letters, sink)
+    _behind(accounts, log, sent, sink)
     return accounts
 
 
-def _letters(client: Client, accounts: Accounts) -> dict[tuple[str, int, int], str]:
+def _letters(client: Client, accounts: Accounts, log: Log) -> dict[tuple[str, int, int], str]:
     """(topic, partition, offset) -> MD5 of the value, of every dead letter of this broker's."""
     rows = client.execute(
-        "SELECT topic, `partition`, `offset`, lower(hex(MD5(value))), reason, stage FROM dead_letters FINAL "
-        "WHERE incarnation != 'forged'"
+        "SELECT incarnation, topic, `partition`, `offset`, lower(hex(MD5(value))), reason, stage "
+        "FROM dead_letters FINAL"
     )
     found = {}
-    for topic, partition, offset, md5, reason, stage in rows:
+    for incarnation, topic, partition, offset, md5, reason, stage in rows:
         accounts.say(not reason or not stage, f"a dead letter without a reason at {topic}/{partition}/{offset}")
         accounts.dead[topic] = accounts.dead.get(topic, 0) + 1
         key = f"{stage}: {reason}"
         accounts.reasons[key] = accounts.reasons.get(key, 0) + 1
-        found[topic, partition, offset] = md5
+        if incarnation != "forged":
+            found[topic, partition, offset] = md5
+    there = {tuple(row[:4]) for row in rows}
+    for wrong, what in ((log.places - there, "are not stored"), (there - log.places, "are stored and were never sent")):
+        accounts.say(bool(wrong), f"{len(wrong)} dead letters {what}: {sorted(wrong)[:5]}")
     return found
 
 
 def _mentions(
     client: Client,
     accounts: Accounts,
-    ends: Mapping[int, int],
+    log: Log,
     sent: Sent,
     letters: Mapping[tuple[str, int, int], str],
     arrived: int,
 ) -> None:
     """Every offset of the first topic ended, and a dead letter holds the bytes that were sent."""
+    ends = log.ends["mentions"]
     total = sum(ends.values())
+    again = log.again["mentions"]
     accounts.say(
-        total != len(sent.values) + arrived,
-        f"topic mentions has {total} records: {len(sent.values)} were sent and {arrived} accepted over HTTP and files",
+        total != len(sent.values) + arrived + again,
+        f"topic mentions has {total} records: {len(sent.values)} were sent, {again} of them twice, and {arrived} "
+        "accepted over HTTP and files",
     )
     intervals: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
     for partition, first, last, outcome in client.execute(
@@ -140,39 +183,22 @@ def _good(client: Client, accounts: Accounts, good: set[str]) -> None:
     accounts.say(bool(missing), f"{len(missing)} good mentions are not stored: {missing[:5]}")
 
 
-def _behind(
-    accounts: Accounts,
-    sent: Mapping[str, Sent],
-    letters: Mapping[tuple[str, int, int], str],
-    sink: Mapping[str, float],
-) -> None:
+def _behind(accounts: Accounts, log: Log, sent: Mapping[str, Sent], sink: Mapping[str, float]) -> None:
     """Behind the first topic: what a stage took is what it handed on and what it called dead."""
-    nothing = Sent()
-    by_stage = dict.fromkeys(("language", "sentiment", "sink"), 0)
-    for key, count in accounts.reasons.items():
-        stage = key.partition(":")[0]
-        by_stage[stage] = by_stage.get(stage, 0) + count
-    foreign = accounts.reasons.get("sink: foreign", 0)
-    own_dead = accounts.ends["mentions.dead"] - len(sent.get("mentions.dead", nothing).values)
-    into_detected = len(sent.get("mentions.detected", nothing).values)
-    into_scored = len(sent.get("mentions.scored", nothing).values)
-    handed_on = accounts.ends["mentions.scored"] - into_scored
-    # A letter of the sentiment stage about a mention that could not be judged has the mention's first origin, so
-    # letters are counted by stage here, not by topic.
+    into = {topic: len(sent.get(topic, Sent()).values) for topic in ("mentions.detected", "mentions.scored")}
+    handed_on = accounts.ends["mentions.scored"] - into["mentions.scored"] - log.again["mentions.scored"]
+    # By stage: a letter of a later stage about a mention that could not be judged has the mention's first origin.
     accounts.say(
-        accounts.ends["mentions.detected"] != handed_on + by_stage["sentiment"],
+        accounts.ends["mentions.detected"] != handed_on + log.letters["sentiment"],
         f"mentions.detected has {accounts.ends['mentions.detected']} records, of which {handed_on} were handed on and "
-        f"{by_stage['sentiment']} are dead ({into_detected} came from here)",
+        f"{log.letters['sentiment']} are dead ({into['mentions.detected']} came from here)",
     )
     written = sum(count for outcome, count in sink.items() if outcome != "dead_letter_refused")
-    dead_in_sink = by_stage["sink"] - foreign
     accounts.say(
-        accounts.ends["mentions.scored"] != written + dead_in_sink,
+        accounts.ends["mentions.scored"] != written + log.letters["sink"],
         f"mentions.scored has {accounts.ends['mentions.scored']} records, of which the sink wrote {written:.0f} and "
-        f"called {dead_in_sink} dead",
+        f"called {log.letters['sink']} dead",
     )
-    stored = len(letters) - foreign + accounts.elsewhere
-    accounts.say(own_dead > stored, f"{own_dead} dead letters were sent by the stages, {stored} are stored")
 
 
 def counters(url: str, name: str, label: str) -> dict[str, float]:
@@ -193,6 +219,7 @@ def figures(accounts: Accounts) -> dict[str, Any]:
         "records": accounts.ends,
         "dead_letters": accounts.dead,
         "elsewhere": accounts.elsewhere,
+        "sent_again": accounts.again,
         "stored": accounts.stored,
         "reasons": reasons,
     }

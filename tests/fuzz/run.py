@@ -18,6 +18,7 @@ import msgspec
 from pipeline.embedded.child import Child
 from pipeline.embedded.environment import child_environment
 from pipeline.embedded.ports import free_port
+from pipeline.kafka.admin import read_incarnation
 from schemas.events import BrandMatch, DetectedMention, Origin, ScoredMention, encode
 from tests.browser.stage import scored
 from tests.fuzz import values
@@ -111,9 +112,9 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
             topics.close()
             _settle(bench, outcome, say)
             sink = counters(bench.fleet.url("sink-1"), "babelwatch_sink_mentions_total", "outcome")
-            outcome.accounts = account(
-                bench.client, bench.broker.address, topics.sent, ids, http.accepted + files.sent, sink
-            )
+            incarnation = read_incarnation(bench.settings)
+            arrived = http.accepted + files.sent
+            outcome.accounts = account(bench.client, bench.broker.address, incarnation, topics.sent, ids, arrived, sink)
             _ends(bench, page, outcome)
         finally:
             page.stop(10)

@@ -124,6 +124,14 @@ async def test_it_reads_on_as_soon_as_there_is_room() -> None:
     assert one.reads == [{TP("t", 0)}]
 
 
+async def test_fausts_look_for_idle_streams_is_off() -> None:
+    """It would call every stream idle: after five minutes, an error in the log every ten seconds."""
+    consumer = object.__new__(QuickConsumer)
+    consumer.verify_event_path = lambda now, tp: pytest.fail("Faust looked")  # type: ignore[method-assign]
+    consumer.assignment = lambda: {("mentions", 0)}  # type: ignore[assignment, method-assign]
+    await consumer.verify_all_partitions_active()
+
+
 async def test_it_reads_nothing_while_there_is_no_room() -> None:
     one = Full()
     assert await one._wait_next_records(0.05) == (None, None)
