@@ -21,11 +21,12 @@ from tests.chaos.tools import NotHere
 from tests.rig import BROKERS, Rig, Source, core_ms, encoded, rig
 
 WARM: Final = 2_000
-STEADY_S: Final = 30.0
-"""For how long each load is kept."""
-BACKLOG_S: Final = 2.0
-"""A load is kept up with when at its end no more than the messages of so many seconds are not visible."""
-STEPS: Final = range(95, 200, 5)
+STEADY_S: Final = 20.0
+"""Each load is kept for so long, and then for as long again."""
+GROWTH_S: Final = 1.0
+"""A load is kept up with when in the second time the backlog grows by no more than the messages of one second, which is
+within what one batch of the sink makes of it."""
+STEPS: Final = range(80, 200, 5)
 """Loads that are tried, in percent of the burst's rate, until one is too much."""
 
 
@@ -82,15 +83,17 @@ def sustainable(bench: Rig, source: Source, texts: Sequence[str], burst_per_s: f
     kept: dict[str, Any] = {"per_s": 0}
     for percent in STEPS:
         per_s = burst_per_s * percent / 100
-        made = records(list(islice(cycle(texts), int(per_s * STEADY_S))), f"steady{percent}")
         known, since = bench.stored(), datetime.now(UTC) - timedelta(milliseconds=1)
+        made = records(list(islice(cycle(texts), int(per_s * STEADY_S) * 2)), f"steady{percent}")
         before, began = bench.core_s(), time.monotonic()
-        source.pace(made, per_s)
+        source.pace(made[: len(made) // 2], per_s)
+        halfway = known + len(made) // 2 - bench.stored()
+        source.pace(made[len(made) // 2 :], per_s)
         sent_s = time.monotonic() - began
         waiting = known + len(made) - bench.stored()
         bench.wait_for(known + len(made))
         cost = core_ms(before, bench.core_s(), len(made))
-        if waiting > per_s * BACKLOG_S:
+        if waiting - halfway > per_s * GROWTH_S:
             break
         kept = {
             "per_s": round(len(made) / sent_s, 1),

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     batch_messages: int = Field(256, ge=1)
     batch_within_s: float = Field(0.05, gt=0)
     sink_batch_messages: int = Field(2000, ge=1)
-    sink_batch_within_s: float = Field(0.25, gt=0)
+    sink_batch_within_s: float = Field(0.1, gt=0)
     log_level: str = "INFO"
 
     # --- dashboard
