@@ -188,11 +188,17 @@ class Files:
             self.wrong.append(f"{name}: exit code {result.returncode}: {result.stderr[-300:]}")
             return
         said = [line for line in result.stdout.splitlines() if line.startswith("{")]
-        if not said:
+        if said:
+            summary: dict[str, Any] = json.loads(said[-1])
+            self.lines += summary["lines"]
+        else:
+            # A file that breaks off ends without one; what was sent until there is in its checkpoint.
+            checkpoint = path.with_name(f"{name}.babelwatch-ingest")
             if result.returncode != 2:
                 self.wrong.append(f"{name}: no summary")
-            return
-        summary: dict[str, Any] = json.loads(said[-1])
-        self.lines += summary["lines"]
+            if not checkpoint.is_file():
+                return
+            summary = json.loads(checkpoint.read_text(encoding="utf-8"))
+            self.lines += summary["line"]
         self.sent += summary["accepted"]
         self.rejected += summary["rejected"]
