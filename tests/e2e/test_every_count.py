@@ -105,7 +105,7 @@ def assert_api(url: str, token: str, load: Workload) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long("apache")
+@pytest.mark.long
 @pytest.mark.timeout(420)
 def test_every_count_is_exact_after_every_worker_was_killed(
     kafka: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path

@@ -59,6 +59,7 @@ def good() -> list[bytes]:
     ]
 
 
+@pytest.mark.long("embedded")
 @pytest.mark.timeout(240)
 def test_bad_input_becomes_dead_letters_and_the_good_is_stored(
     kafka: str, clickhouse_url: str, make_settings: Callable[..., Settings], tmp_path: Path

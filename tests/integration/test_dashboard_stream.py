@@ -169,6 +169,7 @@ async def test_too_many_different_views_are_refused(clickhouse_url: str, monkeyp
             assert "different views" in refused.json()["detail"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_stopped_clickhouse_is_a_503_and_a_tick_and_passes_by_itself(tmp_path: Path) -> None:
     with EmbeddedClickHouse(tmp_path) as server:

@@ -109,6 +109,7 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> N
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_a_broker_that_dies_ends_the_demo_with_a_word_about_what_is_lost(tmp_path: Path) -> None:
     with demo(tmp_path / "data") as running:

@@ -102,6 +102,7 @@ def test_a_stop_while_the_broker_hangs_ends_all_the_same(
                 assert language.wait(20) in (0, 9)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_broker_that_lost_its_data_is_another_broker(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     with EmbeddedBroker(tmp_path / "broker") as broker:

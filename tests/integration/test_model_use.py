@@ -219,6 +219,7 @@ def test_what_no_worker_can_serve_changes_nothing(
         assert "pinned" in refused.stdout
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 def test_other_weights_under_the_same_version_are_refused(
     kafka_embedded: str, make_settings: Callable[..., Settings], tmp_path: Path

@@ -192,6 +192,7 @@ def test_a_repair_that_is_lost_too_is_repaired_by_the_next(run: Callable[[str], 
     assert (pipeline.stored(), told["gap_offsets"]) == (5, 0)
 
 
+@pytest.mark.long
 @pytest.mark.embedded
 def test_the_watch_tells_a_gap_once_and_its_end(
     run: Callable[[str], Pipeline], kafka_embedded: str, caplog: pytest.LogCaptureFixture

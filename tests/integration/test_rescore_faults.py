@@ -130,6 +130,7 @@ def assert_fate(client: Client, tenant: str, name: str) -> None:
     assert_rollups_equal_recount(client, tenant)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", few(WRITERS, ["an edit"]))

@@ -218,6 +218,7 @@ def test_killed_up_leaves_no_process_and_the_next_one_takes_over(up: Callable[..
     assert_nothing_left(one.folder, pids)
 
 
+@pytest.mark.long
 def test_a_second_interrupt_forces(up: Callable[..., Up]) -> None:
     one = up().ready()
     pids = one.run.processes
@@ -231,6 +232,7 @@ def test_a_second_interrupt_forces(up: Callable[..., Up]) -> None:
     assert_nothing_left(one.folder, pids)
 
 
+@pytest.mark.long
 def test_what_cannot_be_drained_is_said_by_topic(up: Callable[..., Up]) -> None:
     one = up().ready()
     pids = one.run.processes

@@ -156,6 +156,7 @@ def test_a_frozen_worker_is_named_and_replaced_and_nothing_is_lost(running: Runn
     assert any("sentiment was started again" in notice for notice in running.view()["notices"])
 
 
+@pytest.mark.long
 def test_a_worker_whose_event_loop_is_blocked(running: Running) -> None:
     before = running.run.workers["sink"]
     running.send(100)

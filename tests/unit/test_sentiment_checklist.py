@@ -356,6 +356,7 @@ def shipped() -> Iterator[Report]:
     return check(load_model(load_settings()))
 
 
+@pytest.mark.long
 def test_the_shipped_model_runs_the_whole_suite(shipped: Report) -> None:
     assert [row.tag for row in shipped.languages] == list(languages())
     assert shipped.suite == version()
@@ -370,6 +371,7 @@ def test_the_shipped_model_runs_the_whole_suite(shipped: Report) -> None:
     assert msgspec.json.decode(msgspec.json.encode(shipped), type=Report) == shipped
 
 
+@pytest.mark.long
 def test_its_tables_fit_a_terminal_of_100_columns(shipped: Report) -> None:
     lines = list(table.lines(shipped, 20))
     assert max(map(cell_len, lines)) <= table.WIDTH

@@ -66,6 +66,7 @@ def test_ratings_as_the_page_shows_them() -> None:
         evaluate("--file", LABELLED, *MAPPED[:-1], CUT[1])
 
 
+@pytest.mark.long
 def test_two_models_of_which_one_leans_to_neutral(tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(SHIPPED, other, ignore=shutil.ignore_patterns(CARD))
