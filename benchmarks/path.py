@@ -80,7 +80,7 @@ def half_load(bench: Rig, source: Source, texts: Sequence[str], per_s: float, ru
 
 def sustainable(bench: Rig, source: Source, texts: Sequence[str], burst_per_s: float) -> dict[str, Any]:
     """The greatest load that is kept up with, and what a mention costs and how long it takes then."""
-    kept: dict[str, Any] = {"per_s": 0}
+    kept: dict[str, Any] = {"mentions_per_s": 0}
     for percent in STEPS:
         per_s = burst_per_s * percent / 100
         known, since = bench.stored(), datetime.now(UTC) - timedelta(milliseconds=1)
@@ -92,13 +92,11 @@ def sustainable(bench: Rig, source: Source, texts: Sequence[str], burst_per_s: f
         sent_s = time.monotonic() - began
         waiting = known + len(made) - bench.stored()
         bench.wait_for(known + len(made))
-        cost = core_ms(before, bench.core_s(), len(made))
+        after = bench.core_s()
         if waiting - halfway > per_s * GROWTH_S:
             break
-        kept = {
-            "per_s": round(len(made) / sent_s, 1),
+        kept = speed(before, after, len(made), sent_s) | {
             "not_visible_at_the_end": waiting,
-            "core_ms_per_mention": cost | {"all": round(sum(cost.values()), 3)},
             "latency_ms": percentiles(bench.client, since),
         }
     return kept

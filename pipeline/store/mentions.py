@@ -301,7 +301,12 @@ def _winner(locations: Sequence[Location], there: Mapping[int, int]) -> Location
     state = max(r.state_of(loc.truth) for loc in locations)
     newest = [loc for loc in locations if r.state_of(loc.truth) == state]
     newest = [loc for loc in newest if there.get(loc.place, -1) < loc.truth | r.LOST] or newest
-    return max(newest, key=lambda loc: (_precedence(loc), loc.rank))
+    return _greatest(newest)
+
+
+def _greatest(locations: Sequence[Location]) -> Location:
+    """By precedence; of equals the one that was seen first."""
+    return max(locations, key=lambda loc: (_precedence(loc), loc.rank))
 
 
 def _classify(
@@ -320,7 +325,7 @@ def _classify(
                 durable.append(loc)
                 origins.add(row.origin)
         if durable:
-            newest = max(durable, key=lambda loc: (_precedence(loc), loc.rank))
+            newest = _greatest(durable)
             known[key] = Known(r.state_of(newest.truth), newest.place, newest.content)
     counts = dict.fromkeys(_COUNTED, 0)
     ended: list[Outcome] = []

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -39,7 +40,7 @@ class Search:
     """Why there was no search."""
 
 
-def search(folder: Path, bases: list[bytes], runs: int, seed: int) -> Search:
+def search(folder: Path, bases: Sequence[bytes], runs: int, seed: int) -> Search:
     """Try ``runs`` inputs that grow from ``bases``."""
     if find_spec("atheris") is None:
         return Search(0, skipped="atheris is not installed (it has wheels for Linux on x86-64)")
@@ -55,7 +56,8 @@ def search(folder: Path, bases: list[bytes], runs: int, seed: int) -> Search:
             stderr=subprocess.STDOUT,
             check=False,
         )
-    found = [file.read_text().strip().splitlines()[-1] for file in sorted((folder / FOUND).iterdir())]
+    # Notes only: what libFuzzer leaves there of a crash are raw bytes, and it ends with an exit code then.
+    found = [note.read_text().strip().splitlines()[-1] for note in sorted((folder / FOUND).glob("*.txt"))]
     if ended.returncode:
         found.append(f"the search ended with {ended.returncode}: see {folder / 'guided.log'}")
     kept = tuple(file.read_bytes() for file in sorted((folder / KEPT).iterdir()))
@@ -100,8 +102,8 @@ def main(folder: Path, runs: int, seed: int) -> None:
             return
         except Exception:
             # Noted and gone on: one finding must not hide the others.
-            at = folder / FOUND / f"{abs(hash(traceback.format_exc())):016x}"
-            at.write_text(f"{data!r}\n{traceback.format_exc()}", encoding="utf-8")
+            what = traceback.format_exc()
+            (folder / FOUND / f"{abs(hash(what)):016x}.txt").write_text(f"{data!r}\n{what}", encoding="utf-8")
 
     atheris.Setup(
         [

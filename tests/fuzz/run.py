@@ -6,7 +6,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,8 +89,9 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
     say("Hypothesis generates values")
     found = values.of_hypothesis(max(200, count // 20), seed)
     say("atheris searches")
-    bases = [json.dumps(good(n, random.Random(seed))).encode() for n in range(50)]
-    guided = search(folder / "guided", bases, count, seed)
+    rng = random.Random(seed)
+    raw = [json.dumps(good(n, rng) | {"id": f"base-{n}"}).encode() for n in range(50)]
+    guided = search(folder / "guided", raw, count, seed)
     outcome.guided = {"runs": guided.runs, "kept": len(guided.kept), "skipped": guided.skipped}
     spoiled = {"CHAOS_JUDGE": "real", "CHAOS_MUTATION": mutation, "CHAOS_ONE_IN": "100"} if mutation else {}
     with rig(broker, stub=bool(mutation), environment=spoiled, **settings) as bench:
@@ -108,7 +109,7 @@ def run(broker: str, count: int, seed: int, folder: Path, say: Callable[[str], o
             page.wait_ready(lambda: _answers(http.url), 60)
             files = Files(environment, folder)
             topics = Topics(bench.broker.address)
-            ids = _send(bench, outcome, count, random.Random(seed), found, guided.kept, topics, http, files, say)
+            ids = _send(bench, outcome, count, rng, _makers(rng, raw, found, guided.kept), topics, http, files, say)
             topics.close()
             _settle(bench, outcome, say)
             sink = counters(bench.fleet.url("sink-1"), "babelwatch_sink_mentions_total", "outcome")
@@ -140,8 +141,7 @@ def _send(
     outcome: Outcome,
     count: int,
     rng: random.Random,
-    found: list[Any],
-    guided: Sequence[bytes],
+    makers: Mapping[str, Maker],
     topics: Topics,
     http: Http,
     files: Files,
@@ -149,15 +149,6 @@ def _send(
 ) -> list[str]:
     """Everything, in chunks; returns the ids of the good mentions."""
     ids: list[str] = []
-    raw = [json.dumps(good(n, rng) | {"id": f"base-{n}"}).encode() for n in range(50)]
-    makers = {
-        "mentions": Maker(rng, raw, found, guided=guided),
-        "http": Maker(rng, raw, found, mostly_json=True),
-        "files": Maker(rng, raw, found, mostly_json=True),
-        "mentions.detected": Maker(rng, [encode(_detected(n)) for n in range(50)], found),
-        "mentions.scored": Maker(rng, [encode(_scored(n)) for n in range(50)], found),
-        "mentions.dead": Maker(rng, raw, found),
-    }
     waiting: dict[str, list[bytes]] = {"http": [], "files": []}
     said_at = time.monotonic()
     while outcome.poison < count:
@@ -194,6 +185,20 @@ def _send(
         http.post(rng, waiting["http"])
     outcome.good = len(ids)
     return ids
+
+
+def _makers(
+    rng: random.Random, raw: Sequence[bytes], found: Sequence[Any], guided: Sequence[bytes]
+) -> dict[str, Maker]:
+    """By entrance; those of the control topics are mentions.dead's."""
+    return {
+        "mentions": Maker(rng, raw, found, guided=guided),
+        "http": Maker(rng, raw, found, mostly_json=True),
+        "files": Maker(rng, raw, found, mostly_json=True),
+        "mentions.detected": Maker(rng, [encode(_detected(n)) for n in range(50)], found),
+        "mentions.scored": Maker(rng, [encode(_scored(n)) for n in range(50)], found),
+        "mentions.dead": Maker(rng, raw, found),
+    }
 
 
 def _entrance(rng: random.Random) -> str:
