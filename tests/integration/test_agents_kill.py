@@ -20,7 +20,7 @@ TOTAL = 3000
 ROLES = ("language", "sentiment", "sink")
 
 
-@pytest.mark.long("embedded")
+@pytest.mark.long  # `make chaos ARGS=--short` kills workers on both brokers
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_when_each_worker_is_killed_and_stopped(

@@ -252,6 +252,7 @@ BOUNDED = settings(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @BOUNDED
 @given(
