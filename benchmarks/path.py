@@ -108,16 +108,17 @@ def measure(broker: str, total: int, rounds: int) -> dict[str, Any]:
     with rig(broker, stub=True) as bench:
         source = Source(bench.settings)
         fresh = warmed_up(bench, source, texts)
-        found = [burst(bench, source, fresh, f"load{n}") for n in range(rounds)]
-        middle = sorted(found, key=lambda one: one["mentions_per_s"])[len(found) // 2]
+        found = sorted(
+            (burst(bench, source, fresh, f"load{n}") for n in range(rounds)), key=lambda one: one["mentions_per_s"]
+        )
+        middle = found[len(found) // 2]
         pace = middle["mentions_per_s"] / 2
         paced = list(islice(cycle(fresh), int(pace * 20)))
-        rates = sorted(one["mentions_per_s"] for one in found)
         figures = middle | {
-            "all_bursts": " ".join(str(rate) for rate in rates),
+            "all_bursts": [one["mentions_per_s"] for one in found],
             "half_load": half_load(bench, source, paced, pace, "half"),
+            "sustainable": sustainable(bench, source, fresh, middle["mentions_per_s"]),
         }
-        figures["sustainable"] = sustainable(bench, source, fresh, middle["mentions_per_s"])
         source.close()
     return figures
 
