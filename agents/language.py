@@ -17,7 +17,7 @@ from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.redelivery import delivery
 from pipeline.kafka.topics import DETECTED
 from pipeline.metrics import LANGUAGE_UNDETERMINED, REDELIVERIES
-from schemas.events import DetectedMention, EventError, encode
+from schemas.events import DetectedMention, EventError, SourceEvent, encode
 
 log = logging.getLogger(__name__)
 ROLE = "language"
@@ -41,22 +41,25 @@ class LanguageStage:
         await self._outbox.deliver([dead_outgoing(r) if isinstance(r, DeadLetter) else r for r in results])
 
     def _detect_all(self, batch: Sequence[Incoming]) -> list[Outgoing | DeadLetter]:
+        decoded = [self._detector.decoded(message.value) for message in batch]
         try:
-            self._detector.read_ahead([message.value for message in batch])
+            self._detector.read_ahead(decoded)
         except Exception:
             # A text that breaks the model: it is found, and becomes a dead letter, when its turn comes.
             log.debug("cannot read ahead", exc_info=True)
-        return [self._detect(message) for message in batch]
+        return [self._detect(message, event) for message, event in zip(batch, decoded, strict=True)]
 
-    def _detect(self, message: Incoming) -> Outgoing | DeadLetter:
+    def _detect(self, message: Incoming, decoded: SourceEvent | Exception) -> Outgoing | DeadLetter:
         origin = message.origin(self._incarnation)
         try:
             came = delivery(origin, message.headers)
             if came.reason:
                 REDELIVERIES.labels(came.reason).inc()
-            origin, message = came.origin, replace(message, headers=came.headers)
+            origin = came.origin
+            if came.headers is not message.headers:
+                message = replace(message, headers=came.headers)
             received_at = came.received_at or message.received_at(datetime.now(UTC))
-            event = self._detector.detect(message.value, origin, received_at)
+            event = self._detector.accept(decoded, message.value, origin, received_at)
             value = encode(event)
         except EventError as error:
             return dead_letter(message, origin, ROLE, error.reason, str(error))

@@ -1,5 +1,6 @@
 """Puts one worker together: waits for its services, builds its stage, serves its pages, runs it until it is told."""
 
+import gc
 import logging
 import logging.config
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
+YOUNG_OBJECTS: Final = 50_000
+"""So many new containers until the youngest are looked through; 700 by default, which is fifty messages."""
 SINK_REST_MOST_S: Final = 1.0
 """A sink under load rests for as long as ClickHouse took, up to this."""
 
@@ -52,6 +55,7 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
         incarnation = identity.learn()
         monitor.extra |= {"incarnation": incarnation, "group": app.conf.id, "web": address}
         _STAGES[role](app, settings, control, incarnation, monitor)
+        _settle_memory()
         run(app, control, settings.log_level, monitor.beat)
     finally:
         for end in control.at_end:
@@ -60,6 +64,17 @@ def run_worker(role: str, settings: Settings, say: Callable[[str], object] = pri
         monitor.stop()
         server.shutdown()
     say(f"{role} worker: drained and stopped")
+
+
+def _settle_memory() -> None:
+    """Let the garbage collector look at what a stream makes, not at modules and models, which stay.
+
+    ``gc.freeze`` (Python's documentation; Instagram's use of it) takes what is there out of every collection, and a
+    batch of a thousand messages is no reason for a full one: together 3.5% of the language stage's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _language(app: Any, settings: Settings, control: Control, incarnation: str, monitor: health.Monitor) -> None:  # noqa: ANN401

@@ -128,7 +128,21 @@ class Detector:
 
         The same arguments give the same event, whoever calls and whenever. Raises EventError.
         """
-        event = cast(SourceEvent, decode(raw, ACCEPTED))
+        return self.accept(self.decoded(raw), raw, origin, received_at)
+
+    def decoded(self, raw: bytes) -> SourceEvent | Exception:
+        """The event in ``raw`` as a source sent it, or why there is none, for :meth:`read_ahead` and :meth:`accept`."""
+        try:
+            return cast(SourceEvent, decode(raw, ACCEPTED))
+        except Exception as error:
+            return error  # of this message alone, whatever it is: raised when its turn comes
+
+    def accept(
+        self, event: SourceEvent | Exception, raw: bytes, origin: Origin, received_at: datetime
+    ) -> DetectedEvent:
+        """:meth:`detect` of what ``raw`` was decoded to. Raises EventError, or what broke the decoding."""
+        if isinstance(event, Exception):
+            raise event
         if isinstance(event, MentionDeleted):
             deletion = self._deletion(event, origin, ids.utc_millis(received_at))
             if self._source_fields is not None:
@@ -139,17 +153,15 @@ class Detector:
             mention.source_fields = self._source_fields.of(event, raw)
         return mention
 
-    def read_ahead(self, batch: Iterable[bytes]) -> None:
-        """Let the languages of a batch be found together; changes nothing but the time that :meth:`detect` takes."""
-        texts = []
-        for raw in batch:
-            try:
-                event = decode(raw, ACCEPTED)
-            except EventError:
-                continue
-            if isinstance(event, Mention) and len(event.text) <= self._limits.max_text_chars:
-                texts.append((event.text, event.lang_hint))
-        self._languages.read_ahead(texts)
+    def read_ahead(self, batch: Iterable[SourceEvent | Exception]) -> None:
+        """Let the languages of a batch be found together; changes nothing but the time that :meth:`accept` takes."""
+        self._languages.read_ahead(
+            [
+                (event.text, event.lang_hint)
+                for event in batch
+                if isinstance(event, Mention) and len(event.text) <= self._limits.max_text_chars
+            ]
+        )
 
     def _mention(self, event: Mention, origin: Origin, received_at: datetime) -> DetectedMention:
         _check_strings(event, Mention.__struct_fields__)

@@ -143,7 +143,11 @@ def _tag(label: str) -> str:
 def _predict(line: str, count: int) -> dict[str, float]:
     """The model's ``count`` best languages as BCP 47 tags with their probabilities."""
     labels, probabilities = _model().predict(line, k=count)
-    return {_tag(label): min(1.0, float(p)) for label, p in zip(labels, probabilities, strict=True)}
+    answer = dict(zip(map(_tag, labels), probabilities, strict=True))
+    best = next(iter(answer), None)
+    if best is not None and answer[best] > 1.0:  # 1.00001 for a certain one
+        answer[best] = 1.0
+    return answer
 
 
 @cache
