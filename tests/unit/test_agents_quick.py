@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from agents.quick import QuickConsumer, Rest, take
+from agents.quick import QuickConsumer, Raw, Rest, take
 
 
 def consumer() -> QuickConsumer:
@@ -18,6 +18,16 @@ def consumer() -> QuickConsumer:
     made = object.__new__(QuickConsumer)
     Service.__init__(made)
     return made
+
+
+async def test_events_are_the_bytes_and_a_tombstone_is_one_too() -> None:
+    app, headers = object(), [("h", b"1"), ("h", b"2")]
+    decode = Raw(key_type=bytes, value_type=bytes).compile(app, on_value_decode_error=None)
+    for value in (b"\xff", None):
+        message = SimpleNamespace(key=b"k", value=value, headers=headers)
+        event = await decode(message)
+        assert (event.app, event.key, event.value, event.message) == (app, b"k", value, message)
+        assert event.message.headers == headers, "a name may come twice"
 
 
 async def test_a_delivery_that_need_not_wait_has_no_task() -> None:

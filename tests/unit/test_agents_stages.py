@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec import Struct
 
 from agents.control import Control
 from agents.incoming import Incoming
@@ -117,6 +118,20 @@ async def test_language_sends_the_dead_with_origin_and_goes_on() -> None:
         "inc",
     )
     assert (second.reason, second.error) == ("detect_failed", "RuntimeError: a bug of ours")
+
+
+async def test_a_message_that_breaks_the_decoder_is_one_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(data: bytes, allowed: tuple[str, ...]) -> Struct:
+        if b"worse" in data:
+            raise ZeroDivisionError("a bug of the decoder's")
+        return decode(data, allowed)
+
+    monkeypatch.setattr("pipeline.detect.decode", breaks)
+    sent = Sent()
+    await language(sent).handle(raw("a", "worse", "b"))
+    assert [r.topic for r in sent.records] == ["mentions.detected", "mentions.dead", "mentions.detected"]
+    [letter] = sent.letters()
+    assert (letter.reason, letter.error) == ("detect_failed", "ZeroDivisionError: a bug of the decoder's")
 
 
 async def test_language_stops_before_it_drains_a_topic_into_the_dead_letters() -> None:
