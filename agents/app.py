@@ -114,7 +114,7 @@ def attach(
     loop = StageLoop(app, settings, control, stage, messages)
 
     async def agent(stream: Any) -> None:  # noqa: ANN401
-        async for events in take(app, stream, messages, rest, lambda: control.stopping):
+        async for events in take(app, stream, messages, rest, lambda: control.stopping, lambda: stage.late):
             await loop.process(events)
 
     app.agent(source, name=f"{control.role}:{'+'.join(topics)}", concurrency=1)(agent)

@@ -110,16 +110,18 @@ class Rest:
     """How long a stage gathers between two batches that are not full, in seconds.
 
     ``least_s``; under load (a batch was at least half full) as long as that batch took, up to ``most_s`` where that is
-    more, so that batches grow. That pays where a batch has a price whatever is in it: 200 core-ms in ClickHouse, most
-    of it for planning a dozen statements. Below, numbers are not to come later than they must.
+    more, so that batches grow; and ``most_s`` while what comes is late already, because a stage before has more than it
+    can do and this one's work takes its time. That pays where a batch has a price whatever is in it: 200 core-ms in
+    ClickHouse, most of it for planning a dozen statements. Else numbers are not to come later than they must.
     """
 
     least_s: float
     most_s: float = 0.0
 
-    def after(self, took_s: float, filled: float) -> float:
+    def after(self, took_s: float, filled: float, *, late: bool = False) -> float:
         """The rest after a batch that took so long and was ``filled`` to this share of the most it may hold."""
-        return max(self.least_s, min(took_s, self.most_s)) if filled >= HALF_FULL else self.least_s
+        longer = self.most_s if late else took_s if filled >= HALF_FULL else 0.0
+        return max(self.least_s, min(longer, self.most_s))
 
 
 async def take(
@@ -128,11 +130,13 @@ async def take(
     limit: int,
     rest: Rest,
     stopping: Callable[[], bool] = lambda: False,
+    late: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[list[Any]]:
     """Batches of at most ``limit`` events of a Faust stream, none of them acknowledged: whoever does the work does it.
 
     A batch begins with the first event that waits, and takes what comes until the ``rest`` after the one before is
     over: a lone message never waits, under load batches grow, and a full one does not wait, nor any while ``stopping``.
+    ``late`` is asked after each batch, for :meth:`Rest.after`.
     In place of Faust's ``take_events``, which acknowledges by itself (in a ``finally``).
     """
     await stream.maybe_start()
@@ -155,7 +159,7 @@ async def take(
                 began = loop.time()
                 yield events
                 ended = loop.time()
-                due = ended + rest.after(ended - began, len(events) / limit)
+                due = ended + rest.after(ended - began, len(events) / limit, late=late())
     except StopAsyncIteration:
         # Faust throws it into the queue when the stream ends. It has waited until nothing was in hand.
         return

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar, cast
 
 from agents.backoff import Backoff, Stopping
@@ -37,6 +38,8 @@ Written = TypeVar("Written")
 
 TIMEOUT_S: Final = 30.0
 """For one reply of ClickHouse; a server that hangs longer is asked again over a new connection."""
+LATE: Final = timedelta(seconds=2)
+"""When even the freshest mention of a batch has been under way for so long, a stage before the sink is behind."""
 BATCH_S: Final = 10 * TIMEOUT_S
 """For all replies to one batch, which takes several statements; a thread that is silent for longer hangs itself."""
 
@@ -48,6 +51,14 @@ def may_pass(error: BaseException) -> bool:
     that one row meets), and the same rows again cannot succeed.
     """
     return isinstance(error, ClickHouseUnavailable | ClickHouseRefused | MigrationError | OSError | EOFError)
+
+
+def all_late(events: Sequence[ScoredEvent], now: datetime) -> bool:
+    """True when even the freshest event was received more than LATE before ``now``; False when there is none.
+
+    By the freshest: live mentions beside a replay of old ones do not wait for it.
+    """
+    return bool(events) and now - max(event.received_at for event in events) > LATE
 
 
 class Store(Generic[Row, Written]):
@@ -138,6 +149,7 @@ class SinkStage:
         self._outbox = outbox
         self._guard = guard
         self._store: Store[Arrived, WriteOutcome] = Store(url, _write_mentions, control)
+        self.late = False
 
     async def handle(self, batch: Sequence[Incoming]) -> None:
         """See :class:`agents.stage.Stage`."""
@@ -152,6 +164,7 @@ class SinkStage:
                 )
                 continue
             rows.append(Arrived(event, message))
+        self.late = all_late([row.event for row in rows], datetime.now(UTC))
         outcomes, refused = await self._store.write(rows)
         for outcome in outcomes:
             for name in ("stored", "repeat", "conflicting", "edit", "superseded", "deleted"):
@@ -164,6 +177,8 @@ class SinkStage:
 
 class DeadSinkStage:
     """Topic ``mentions.dead`` into the table of dead letters, where they outlive the topic."""
+
+    late = False
 
     def __init__(self, url: str, incarnation: str, control: Control) -> None:
         self._incarnation = incarnation

@@ -219,10 +219,27 @@ async def test_under_load_it_gathers_for_as_long_as_the_batch_before_took() -> N
 
 
 @pytest.mark.parametrize(
-    ("took", "filled", "rest"), [(0.0, 1.0, 0.25), (0.6, 0.5, 0.6), (30.0, 1.0, 1.0), (0.6, 0.49, 0.25)]
+    ("took", "filled", "late", "rest"),
+    [
+        (0.0, 1.0, False, 0.25),
+        (0.6, 0.5, False, 0.6),
+        (30.0, 1.0, False, 1.0),
+        (0.6, 0.49, False, 0.25),
+        (0.1, 0.01, True, 1.0),
+    ],
 )
-def test_a_rest_has_bounds(took: float, filled: float, rest: float) -> None:
-    assert Rest(0.25, 1.0).after(took, filled) == rest
+def test_a_rest_has_bounds(took: float, filled: float, late: bool, rest: float) -> None:
+    assert Rest(0.25, 1.0).after(took, filled, late=late) == rest
+
+
+async def test_it_gathers_for_longer_while_what_comes_is_late_already() -> None:
+    stage = Stage()
+    batches = take(stage.app, stage.stream, 100, Rest(0.01, 0.5), late=lambda: True)
+    stage.put(1)
+    assert await numbers(batches) == [1]
+    stage.put(2)
+    asyncio.get_running_loop().call_later(0.1, stage.put, 3)
+    assert await numbers(batches) == [2, 3]
 
 
 async def test_it_does_not_gather_while_it_stops() -> None:
