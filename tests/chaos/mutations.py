@@ -180,7 +180,7 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     "acknowledge-early": Mutation(
         "acknowledge before the insert", _acknowledge_early, _LOST, (("kill-worker", ("sink-1",)),)
     ),
-    "drop": Mutation("drop one message in 10,000 (in 500 in the short form)", _drop, _LOST),
+    "drop": Mutation("drop one message in 500 (in 10,000 where 30,000 are sent)", _drop, _LOST),
     "add-up": Mutation(
         "count minutes by adding, not by recomputing", _add_up, ("wrong window or brand in rollup_minute",)
     ),
