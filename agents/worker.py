@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 YOUNG_OBJECTS: Final = 50_000
 """So many new containers until the youngest are looked through; 700 by default, which is fifty messages."""
 SINK_REST_MOST_S: Final = 1.0
-"""A sink under load rests for as long as ClickHouse took, up to this, and for this long while what comes is late already."""
+"""A sink under load rests for as long as ClickHouse took, up to this; while what comes is late already, for this."""
 
 
 def run_worker(role: str, settings: Settings, say: Callable[[str], object] = print) -> None:
