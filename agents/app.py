@@ -108,13 +108,17 @@ def attach(
     *,
     messages: int,
     rest: Rest,
+    late: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``rest`` between two smaller ones."""
+    """Feed ``stage`` from ``topics`` in batches of at most ``messages``, with ``rest`` between two smaller ones.
+
+    ``late``: whether the stage's last batch was, for :meth:`agents.quick.Rest.after`.
+    """
     source = app.topic(*topics, schema=Raw(key_type=bytes, value_type=bytes))
     loop = StageLoop(app, settings, control, stage, messages)
 
     async def agent(stream: Any) -> None:  # noqa: ANN401
-        async for events in take(app, stream, messages, rest, lambda: control.stopping, lambda: stage.late):
+        async for events in take(app, stream, messages, rest, lambda: control.stopping, late):
             await loop.process(events)
 
     app.agent(source, name=f"{control.role}:{'+'.join(topics)}", concurrency=1)(agent)

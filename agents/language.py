@@ -26,8 +26,6 @@ ROLE = "language"
 class LanguageStage:
     """Validates, detects, forwards; in a thread, so that the event loop keeps its heartbeats."""
 
-    late = False
-
     def __init__(self, detector: Detector, incarnation: str, outbox: Outbox, guard: DeadLetterGuard) -> None:
         self._detector = detector
         self._incarnation = incarnation

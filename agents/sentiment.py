@@ -52,8 +52,6 @@ class ModelFailurePolicy:
 class SentimentStage:
     """Judges texts in a thread: a batch takes seconds on a busy machine, and heartbeats must go on."""
 
-    late = False
-
     def __init__(
         self,
         model: SentimentModel,

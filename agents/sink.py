@@ -150,6 +150,7 @@ class SinkStage:
         self._guard = guard
         self._store: Store[Arrived, WriteOutcome] = Store(url, _write_mentions, control)
         self.late = False
+        """Whether all of the last batch had been under way for long, so that larger batches hurt nobody."""
 
     async def handle(self, batch: Sequence[Incoming]) -> None:
         """See :class:`agents.stage.Stage`."""
@@ -177,8 +178,6 @@ class SinkStage:
 
 class DeadSinkStage:
     """Topic ``mentions.dead`` into the table of dead letters, where they outlive the topic."""
-
-    late = False
 
     def __init__(self, url: str, incarnation: str, control: Control) -> None:
         self._incarnation = incarnation

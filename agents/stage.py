@@ -28,9 +28,6 @@ log = logging.getLogger(__name__)
 class Stage(Protocol):
     """What one role does with a batch."""
 
-    late: bool
-    """Whether what the last batch brought had been under way for long, so that larger batches hurt nobody."""
-
     async def handle(self, batch: Sequence[Incoming]) -> None:
         """Return when everything that ``batch`` causes is durable downstream (confirmed, or inserted).
 

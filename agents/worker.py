@@ -148,9 +148,10 @@ def _sink(app: Any, settings: Settings, control: Control, incarnation: str, moni
     ledger.start()
     control.at_end.append(ledger.stop)
     guard = DeadLetterGuard(control.role, DeadLetterPolicy())
-    for topic, stage in (
-        (SCORED, SinkStage(url, incarnation, control, Outbox(app, control), guard)),
-        (DEAD, DeadSinkStage(url, incarnation, control)),
+    mentions = SinkStage(url, incarnation, control, Outbox(app, control), guard)
+    for topic, stage, late in (
+        (SCORED, mentions, lambda: mentions.late),
+        (DEAD, DeadSinkStage(url, incarnation, control), lambda: False),
     ):
         attach(
             app,
@@ -160,6 +161,7 @@ def _sink(app: Any, settings: Settings, control: Control, incarnation: str, moni
             stage,
             messages=settings.sink_batch_messages,
             rest=Rest(settings.sink_batch_within_s, SINK_REST_MOST_S),
+            late=late,
         )
 
 

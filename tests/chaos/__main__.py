@@ -92,7 +92,7 @@ def _mutations(form: Form, names: list[str], broker: str, mentions: int | None) 
         shutil.rmtree(work, ignore_errors=True)
         count = mentions or MUTATED
         mutated = replace(
-            form, broker=broker, mentions=count, one_in=min(10_000, max(500, count // 3)), workers=1, folder=work
+            form, broker=broker, mentions=count, one_in=min(form.one_in, max(500, count // 3)), workers=1, folder=work
         )
         report = run(replace(mutated, mutation=name), _say)
         report.write(form.folder, f"mutation-{name}")

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agents import backoff, control
 from agents.backoff import Stopping
 from agents.control import Control
 from agents.sink import Store, all_late, may_pass
 from pipeline.errors import ClickHouseRefused, ClickHouseUnavailable, RowsRefused
-from schemas.events import AcceptedDeletion, Origin
-
-NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+from tests.integration.store_support import NOW, deleted
 
 
 class Table:
@@ -60,19 +59,13 @@ async def test_a_batch_is_one_write() -> None:
     assert (table.writes, table.rows) == (1, set(range(10)))
 
 
-def deletion(received_at: datetime) -> AcceptedDeletion:
-    at = Origin(incarnation="inc", topic="mentions", partition=0, offset=0)
-    return AcceptedDeletion(
-        mention_id="m", tenant="t", source="s", revision=0, deleted_at=NOW, received_at=received_at, origin=at
-    )
-
-
 @pytest.mark.parametrize(
     ("ages_s", "late"),
     [((), False), ((1,), False), ((3,), True), ((9, 600, 2.5), True), ((600, 0.5, 9), False), ((-5,), False)],
 )
 def test_a_batch_is_late_when_its_freshest_event_is(ages_s: tuple[float, ...], late: bool) -> None:
-    assert all_late([deletion(NOW - timedelta(seconds=age)) for age in ages_s], NOW) is late
+    events = [replace(deleted("gone"), received_at=NOW - timedelta(seconds=age)) for age in ages_s]
+    assert all_late(events, NOW) is late
 
 
 async def test_nothing_is_no_write() -> None:
