@@ -151,6 +151,41 @@ def test_a_worker_that_was_frozen_longer_than_the_session_comes_back(
         wait_until("the rollups follow", lambda: counted(client) == 1200, 30)
 
 
+NO_BROKERS = """
+from aiokafka.client import AIOKafkaClient
+from faust.assignor.partition_assignor import PartitionAssignor
+
+answer, assign, assigned = AIOKafkaClient._metadata_update, PartitionAssignor.assign, []
+
+async def metadata_update(client, cluster, topics):
+    return bool(assigned) and await answer(client, cluster, topics)
+
+def first_assign(self, cluster, members):
+    assigned.append(members)
+    return assign(self, cluster, members)
+
+AIOKafkaClient._metadata_update = metadata_update
+PartitionAssignor.assign = first_assign
+"""
+"""What aiokafka makes of an answer without brokers. A broker that was frozen is fenced by its own controller for a
+moment when it goes on, and answers so."""
+
+
+@pytest.mark.timeout(120)
+def test_a_leader_that_knew_no_partitions_when_its_group_was_formed_gives_them_out_soon(
+    kafka_apache: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """Seen in `make chaos`: no worker of a group got anything, and nobody asked again for five minutes.
+
+    The embedded broker names all topics in its first answer, so it cannot happen there.
+    """
+    settings = make_settings(kafka_brokers=kafka_apache)
+    with WorkerProcess("language", settings, tmp_path, first=NO_BROKERS) as worker:
+        wait_until(f"it is a member\n{worker.log()}", worker.healthy, 60)
+        worker.ready(30)
+        assert "Ignoring missing topic: 'mentions'" in worker.log()
+
+
 @pytest.mark.timeout(120)
 def test_mentions_arrive_with_the_time_of_the_record(
     kafka_embedded: str, make_settings: Callable[..., Settings], tmp_path: Path
