@@ -22,16 +22,13 @@ from agents.logs import configuration
 from agents.quick import QuickConsumer, Raw, Rest, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
+from pipeline.kafka.client import METADATA_MAX_AGE_MS
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
 from pipeline.settings import Settings
 
 FETCH_MAX_WAIT_MS: Final = 50
 """How long the broker may hold a fetch for more data. Faust passes 1500 and has no setting for it; the embedded broker
 waits it out: 738 ms (p95) from produce to agent, against 73 ms with this."""
-METADATA_MAX_AGE_MS: Final = 5_000
-"""How old the topics and partitions may be that a client knows. A group's leader that got no answer while the group was
-formed (a broker that was frozen names no brokers for a moment) gives out nothing, and asks again after this; aiokafka's
-default is five minutes. Partitions that were added are found as soon."""
 ROOM_FOR_HEADERS: Final = 64 * 1024
 
 
@@ -79,6 +76,8 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
         broker_commit_every=500,
         broker_commit_interval=0.5,
         consumer_auto_offset_reset="earliest",
+        # A group's leader that got no answer while the group was formed (a broker that was frozen names no brokers for
+        # a moment) gives out no partition, and asks again after this.
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         consumer_max_fetch_size=MAX_DEAD_BYTES + ROOM_FOR_HEADERS,
         producer_acks=-1,

@@ -50,7 +50,7 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         yield warn(
             "topics",
             f"partitions differ from BABELWATCH_TOPIC_PARTITIONS={settings.topic_partitions}: {', '.join(few)}",
-            "it works; set the variable to what is there. More partitions later break the order of one mention's edits",
+            "it works; set the variable to what is there, or run `babelwatch topics --add-partitions`",
         )
     if not missing and not few:
         yield ok("topics", f"{len(states)}, {settings.topic_partitions} partitions each")

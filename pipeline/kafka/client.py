@@ -1,11 +1,14 @@
 """Connection settings in kafka-python's form, and the words for a broker that does not answer."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import BrokerUnavailable, SettingsError
 from pipeline.settings import Settings
 
+METADATA_MAX_AGE_MS: Final = 5_000
+"""How old the topics and partitions may be that a client knows: partitions that were added are used after so long. The
+libraries' default is five minutes."""
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
@@ -28,6 +31,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in settings.require_kafka().split(",") if address.strip()],
         "client_id": "babelwatch",
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "security_protocol": protocol,
     }
     if "SSL" in protocol.split("_") and settings.kafka_ssl_cafile is not None:

@@ -4,7 +4,7 @@ Ends are the fetch high watermark: ListOffsets is wrong on the embedded broker (
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -14,7 +14,10 @@ from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
     KafkaError,
+    NoError,
     NotCoordinatorError,
+    UnknownTopicOrPartitionError,
+    for_code,
 )
 
 from pipeline.kafka.admin import kind
@@ -73,12 +76,20 @@ class OffsetReader:
             raise unavailable(settings, f"no answer within {timeout_s:.0f} s ({kind(error)})") from error
 
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-        """Return the next offset to be written of every partition of ``topics``; a missing topic has none."""
+        """Return the next offset to be written of every partition of ``topics``; a missing topic has none.
+
+        The broker is asked for the partitions each time: one that was added a moment ago may hold messages, and a
+        barrier that did not know it would call them lost.
+        """
         try:
+            described = self._admin.describe_topics(list(topics))
+            for topic in described:
+                if topic["error_code"] not in (NoError.errno, UnknownTopicOrPartitionError.errno):
+                    raise for_code(topic["error_code"])(topic["name"])
             partitions = [
-                TopicPartition(topic, number)
-                for topic in topics
-                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+                TopicPartition(topic["name"], partition["partition_index"])
+                for topic in described
+                for partition in topic["partitions"]
             ]
             return self._high_watermarks(partitions)
         except (KafkaError, OSError) as error:
@@ -107,8 +118,9 @@ class OffsetReader:
         """Partition -> first offset whose record is of ``moment_ms`` (since 1970) or later; the end where none is."""
         try:
             partitions = [TopicPartition(topic, p) for p in self._consumer.partitions_for_topic(topic) or ()]
-            found = self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
+            # First, because it waits for every partition's leader; of one without, the next question says nothing.
             ends = self._high_watermarks(partitions)
+            found = self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"offsets cannot be read ({kind(error)})") from error
         result = {}
@@ -166,10 +178,27 @@ class OffsetReader:
     def _beginnings(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """First offset that is still there: retention may have removed what was never read."""
         try:
-            found = self._consumer.beginning_offsets([TopicPartition(*key) for key in keys])
+            found = self._ask(self._consumer.beginning_offsets, [TopicPartition(*key) for key in keys])
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"offsets cannot be read ({kind(error)})") from error
         return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def _ask(self, question: Callable[[list[TopicPartition]], Any], partitions: list[TopicPartition]) -> Any:  # noqa: ANN401
+        """Ask it until it is answered for all ``partitions``.
+
+        kafka-python raises KeyError where it knows the leader of some but not of all (they were added a moment ago, or
+        their broker was away), and does not ask for metadata by itself.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return question(partitions)
+            except KeyError as error:
+                if time.monotonic() > deadline:
+                    raise unavailable(self._settings, f"no leader of {error} within {self._timeout_s:.0f} s") from None
+                RETRIES.labels("offsets", "leader").inc()
+                self._consumer.topics()
+                time.sleep(0.05)
 
     def _high_watermarks(self, partitions: list[TopicPartition]) -> dict[tuple[str, int], int]:
         if not partitions:
@@ -178,7 +207,7 @@ class OffsetReader:
         # A new assignment forgets the watermarks of the last question and drops fetches under way.
         consumer.unsubscribe()
         consumer.assign(partitions)
-        for tp, offset in consumer.end_offsets(partitions).items():
+        for tp, offset in self._ask(consumer.end_offsets, partitions).items():
             consumer.seek(tp, offset)  # at or just below the end, on either broker
         deadline = time.monotonic() + self._timeout_s
         while True:

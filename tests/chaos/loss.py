@@ -13,7 +13,7 @@ from tests.chaos.findings import Finding
 from tests.chaos.offsets import Offsets
 from tests.chaos.sender import Sender
 from tests.chaos.workload import Message, iso
-from tests.chaos.world import PARTITIONS, World
+from tests.chaos.world import World
 
 BEFORE: Final = 400
 AFTER: Final = 100
@@ -89,7 +89,7 @@ def _send(world: World, name: str, count: int) -> None:
 
     ensure_topics(world.settings)
     now = iso(int(time.time() * 1000))
-    sender = Sender(world.broker.address, PARTITIONS)
+    sender = Sender(world.broker.address)
     messages = []
     for n in range(count):
         event = {"source": f"loss-{name}", "id": str(n), "text": f"Lumora {n}", "published_at": now}

@@ -36,7 +36,7 @@ class Offsets:
                 self._connect()
             # In the order of the flow: what is committed was sent on before.
             return {(group, topic): self._behind(group, topic) for group, topic in PATH}
-        except (KafkaError, OSError, TimeoutError, ValueError, AssertionError):
+        except (KafkaError, OSError, TimeoutError, ValueError, KeyError, AssertionError):
             self.close()
             return None
 
@@ -64,7 +64,9 @@ class Offsets:
         self._admin = KafkaAdminClient(**options)
 
     def _behind(self, group: str, topic: str) -> int:
-        partitions = [TopicPartition(topic, n) for n in sorted(self._consumer.partitions_for_topic(topic) or ())]
+        # Asked of the broker each time: a fault adds partitions.
+        [described] = self._admin.describe_topics([topic])
+        partitions = [TopicPartition(topic, p["partition_index"]) for p in described["partitions"]]
         if not partitions:
             raise ValueError(f"no topic {topic}")
         ends = self._ends(partitions)

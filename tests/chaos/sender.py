@@ -18,8 +18,7 @@ TOPIC: Final = "mentions"
 class Sender:
     """Sends in chunks. A message that is not confirmed is sent again, so the log may hold it twice."""
 
-    def __init__(self, address: str, partitions: int) -> None:
-        self._partitions = partitions
+    def __init__(self, address: str) -> None:
         self._producers = {name: self._producer(address, name) for name in ("a", "b")}
         self.again = 0
         """Messages that had to be sent more than once."""
@@ -51,12 +50,13 @@ class Sender:
     def _enqueue(self, n: int, message: Message) -> Any:
         # Of one key in one partition, as the product's producers do; what has no key goes anywhere.
         place = murmur2(message.key) & 0x7FFFFFFF if message.key is not None else zlib.crc32(str(n).encode())
-        return self._producers[message.producer].send(
+        producer = self._producers[message.producer]
+        return producer.send(
             TOPIC,
             key=message.key,
             value=message.value,
             headers=[(HEADER, str(n).encode())],
-            partition=place % self._partitions,
+            partition=place % len(producer.partitions_for(TOPIC)),
         )
 
     @staticmethod
@@ -68,6 +68,7 @@ class Sender:
             enable_idempotence=False,  # the embedded broker has none, and the pipeline must not need it
             max_in_flight_requests_per_connection=1,
             linger_ms=5,
+            metadata_max_age_ms=2_000,
             request_timeout_ms=5_000,
             delivery_timeout_ms=20_000,
             reconnect_backoff_max_ms=500,

@@ -6,7 +6,8 @@ from tests.chaos.faults.base import Fault
 from tests.chaos.faults.clock import ClockJump
 from tests.chaos.faults.disk import DiskFull
 from tests.chaos.faults.network import AnswerLost, Cut, HalfOpen, Slow
-from tests.chaos.faults.never import BrokerKilledInMemory, PartitionsAdded
+from tests.chaos.faults.never import BrokerKilledInMemory
+from tests.chaos.faults.partitions import PartitionsAdded
 from tests.chaos.faults.services import KillService, StopService, TermService
 from tests.chaos.faults.workers import KillWorker, StopWorker, TermWorker
 

@@ -25,12 +25,6 @@ class _Never(Fault):
         raise NotImplementedError(self.reason)
 
 
-class PartitionsAdded(_Never):
-    name = "partitions-added"
-    what = "partitions added to a topic in use"
-    reason = "docs/kafka.md forbids it: ids would move, and edits of one mention could overtake each other"
-
-
 class BrokerKilledInMemory(_Never):
     name = "broker-loss"
     what = "SIGKILL to the embedded broker"
