@@ -1,7 +1,7 @@
-"""The two brokers, each reachable directly (producers, checker) and through links (workers).
+"""The two brokers, each reachable directly (checker) and through links (workers, producers).
 
-Kafka clients go where the broker says that it is, so each worker of Apache Kafka gets a listener of its own that is
-advertised as the worker's link. The embedded broker has one advertised address: everybody goes through one link.
+Kafka clients go where the broker says that it is, so each worker of Apache Kafka, and the producers, get a listener of
+their own that is advertised as their link. The embedded broker has one advertised address: all go through one link.
 """
 
 import shutil
@@ -32,7 +32,7 @@ class Broker(Protocol):
     durable: bool
     """True when its log outlives its process."""
     address: str
-    """For producers and checker."""
+    """For the checker."""
 
     @property
     def child(self) -> Child: ...
@@ -40,8 +40,8 @@ class Broker(Protocol):
     def start(self) -> None:
         """Start it with what it has; returns when it listens."""
 
-    def address_for(self, worker: str) -> str:
-        """host:port that ``worker`` is given."""
+    def address_for(self, client: str) -> str:
+        """host:port that ``client`` is given."""
 
     def links(self) -> tuple[str, ...]:
         """Names of its links; none without a network."""
@@ -53,7 +53,7 @@ class Embedded:
     name = "embedded"
     durable = False
 
-    def __init__(self, folder: Path, workers: Sequence[str], network: Network | None) -> None:
+    def __init__(self, folder: Path, clients: Sequence[str], network: Network | None) -> None:
         port = free_port()
         direct = f"{LOOPBACK}:{port}"
         self.address = network.link(f"{ALL}-broker", direct) if network else direct
@@ -67,7 +67,7 @@ class Embedded:
     def start(self) -> None:
         self._broker.start()
 
-    def address_for(self, worker: str) -> str:
+    def address_for(self, client: str) -> str:
         return self.address
 
     def links(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class Apache:
     name = "apache"
     durable = True
 
-    def __init__(self, folder: Path, workers: Sequence[str], network: Network | None) -> None:
+    def __init__(self, folder: Path, clients: Sequence[str], network: Network | None) -> None:
         """Raises NotHere without Java, or where Maven cannot fetch it."""
         try:
             jars = _jars()
@@ -108,9 +108,9 @@ class Apache:
         self._own: dict[str, str] = {}
         listeners = {}
         if network:
-            for worker in workers:
-                listeners[worker] = f"{LOOPBACK}:{free_port()}"
-                self._own[worker] = network.link(f"{worker}-broker", listeners[worker])
+            for client in clients:
+                listeners[client] = f"{LOOPBACK}:{free_port()}"
+                self._own[client] = network.link(f"{client}-broker", listeners[client])
         self._config = self._write_config(listeners)
         self._child = Child("Apache Kafka", [], folder / "logs" / "kafka.log")
 
@@ -129,8 +129,8 @@ class Apache:
         if not self._child.wait_ready(lambda: listens(self._child.pid, self._port), 120):
             raise RuntimeError(f"Apache Kafka did not start ({self._child.how_it_ended()}): {self._child.last_words()}")
 
-    def address_for(self, worker: str) -> str:
-        return self._own.get(worker, self.address)
+    def address_for(self, client: str) -> str:
+        return self._own.get(client, self.address)
 
     def links(self) -> tuple[str, ...]:
         return tuple(self._own)
@@ -139,10 +139,10 @@ class Apache:
         text = (APACHE / "server.properties").read_text(encoding="utf-8")
         for name, value in (("PORT", self._port), ("CONTROLLER", free_port()), ("DATA", self._folder / "data")):
             text = text.replace(f"@{name}@", str(value))
-        names = {worker: worker.upper().replace("-", "_") for worker in listeners}
+        names = {client: client.upper().replace("-", "_") for client in listeners}
         more = {
-            "listeners": "".join(f",{names[worker]}://{address}" for worker, address in listeners.items()),
-            "advertised.listeners": "".join(f",{names[worker]}://{self._own[worker]}" for worker in listeners),
+            "listeners": "".join(f",{names[client]}://{address}" for client, address in listeners.items()),
+            "advertised.listeners": "".join(f",{names[client]}://{self._own[client]}" for client in listeners),
         }
         lines = [line + more.get(line.partition("=")[0], "") for line in text.splitlines()]
         protocols = ",".join(f"{name}:PLAINTEXT" for name in ("PLAINTEXT", "CONTROLLER", *names.values()))
@@ -152,8 +152,8 @@ class Apache:
         return path
 
 
-def broker_of(name: str, folder: Path, workers: Sequence[str], network: Network | None) -> Broker:
+def broker_of(name: str, folder: Path, clients: Sequence[str], network: Network | None) -> Broker:
     """Return the broker ``name``. Raises NotHere."""
     if name == "apache" and shutil.which("java") is None:
         raise NotHere("Apache Kafka needs Java, which this machine does not have")
-    return Apache(folder, workers, network) if name == "apache" else Embedded(folder, workers, network)
+    return Apache(folder, clients, network) if name == "apache" else Embedded(folder, clients, network)

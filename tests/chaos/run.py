@@ -23,7 +23,7 @@ from tests.chaos.report import Report
 from tests.chaos.schedule import Kind, Planned, draw
 from tests.chaos.sender import Sender
 from tests.chaos.workload import workload
-from tests.chaos.world import World
+from tests.chaos.world import PRODUCERS, World
 
 CHUNK: Final = 200
 """Messages that are sent at once: a burst, with faults between two of them."""
@@ -90,7 +90,7 @@ def _stream(form: Form, world: World, plan: Sequence[Planned], report: Report, s
     ensure_topics(world.settings)
     say(f"starts {len(world.fleet.children)} workers")
     world.fleet.start()
-    sender = Sender(world.broker.address)
+    sender = Sender(world.broker.address_for(PRODUCERS))
     offsets = Offsets(world.broker.address)
     director = Director(world, plan, say)
     begin = time.monotonic()

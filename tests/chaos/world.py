@@ -22,6 +22,8 @@ from tests.chaos.workload import BRANDS_YAML
 
 ROOT: Final = Path(__file__).parents[2]
 PARTITIONS: Final = 4
+PRODUCERS: Final = "producers"
+"""Name of the link between the harness's producers and the broker."""
 _DISK_BASE: Final = 512 * 2**20
 _DISK_PER_MENTION: Final = 4_096
 """Of the small disk: parts before and after a merge, and what was not cleaned up yet."""
@@ -64,7 +66,7 @@ class World:
         disk = _disk(folder / "clickhouse", mentions, no_disk, missing)
         clocks = _clocks(folder, missing)
         all_names = names(workers)
-        broker = broker_of(broker_name, folder, all_names, network)
+        broker = broker_of(broker_name, folder, [*all_names, PRODUCERS], network)
         broker.start()
         clickhouse = EmbeddedClickHouse(folder, free_port(), free_port())
         clickhouse.start()

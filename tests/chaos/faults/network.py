@@ -1,4 +1,4 @@
-"""Faults of one link: between a worker and the broker (all workers with the embedded one), a sink and ClickHouse."""
+"""Faults of one link: a worker or the producers and the broker (all with the embedded one), a sink and ClickHouse."""
 
 import random
 
@@ -15,7 +15,8 @@ class _OnLink(Fault):
     def __init__(self, service: str) -> None:
         self.service = service
         self.name = f"{self.verb}-{service}"
-        self.what = f"{self.what} between workers and {'the broker' if service == 'broker' else 'ClickHouse'}"
+        ends = "workers or producers and the broker" if service == "broker" else "sinks and ClickHouse"
+        self.what = f"{self.what} between {ends}"
 
     def available(self, world: World) -> str | None:
         return world.missing.get("network")
