@@ -22,6 +22,7 @@ from tests.chaos.offsets import Offsets
 from tests.chaos.report import Report
 from tests.chaos.schedule import Kind, Planned, draw
 from tests.chaos.sender import Sender
+from tests.chaos.still import STILL_S, Still
 from tests.chaos.workload import workload
 from tests.chaos.world import PRODUCERS, World
 
@@ -157,15 +158,19 @@ def _settle(
     report: Report,
     say: Callable[[str], object],
 ) -> None:
-    """Return when nothing has been open for a while, or it takes too long: that is a finding."""
+    """Return when nothing has been open for a while, or it takes too long: that is a finding, as is a long halt."""
+    still = Still()
     deadline = time.monotonic() + form.settle_s
     quiet_since: float | None = None
     said_at = time.monotonic()
     while True:
         director.mend()
         behind = offsets.behind()
+        open_ = None if behind is None else sum(behind.values())
         now = time.monotonic()
-        if behind is None or any(behind.values()):
+        if still.look(now, open_):
+            report.findings.append(Finding("the pipeline stood still", 1, f"{STILL_S:.0f} s without a fault: {behind}"))
+        if open_ is None or open_:
             quiet_since = None
         elif quiet_since is None:
             quiet_since = now
@@ -173,7 +178,7 @@ def _settle(
             return
         if now - said_at >= SAY_S:
             said_at = now
-            say(f"waits for the pipeline, {_words(None if behind is None else sum(behind.values()))}")
+            say(f"waits for the pipeline, {_words(open_)}")
         if now > deadline:
             example = str(behind) if behind is not None else "the broker does not say"
             report.findings.append(
