@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from benchmarks.decision_rules import BIAS, RULES, Outcome, by_mix, by_number, day
@@ -29,8 +30,8 @@ NOTE: Final[dict[str, Any]] = {"fontsize": 9.5, "color": "#b34c00"}
 
 
 def _figure(width: float, height: float, rows: int, columns: int, headline: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, 1 - 0.66 / height))  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, 1 - 0.66 / height))
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white", layout=layout)
     figure.text(0.012, 1 - 0.08 / height, headline, ha="left", va="top", fontsize=12.5, fontweight="bold", color=INK)
     axes = figure.subplots(rows, columns, squeeze=False)
     for one in axes.flat:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from schemas.events import Label
+
 SAMPLE = Path(__file__).parent.parent / "sample"
 
 
@@ -11,7 +13,7 @@ class Gold(NamedTuple):
     """The label and language that the author of a sample text gave it."""
 
     language: str
-    label: str
+    label: Label
 
 
 def load_gold(folder: Path = SAMPLE) -> dict[str, Gold]:

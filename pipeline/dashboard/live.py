@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from clickhouse_driver import Client
@@ -74,7 +74,7 @@ class Hub:
         """
         self._live(view)
 
-    async def events(self, view: View, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+    async def events(self, view: View, last_event_id: str | None) -> AsyncGenerator[ServerSentEvent, None]:
         """What happened in ``view`` since ``last_event_id``, then everything that happens; ``open`` the view first."""
         live = self._live(view)
         live.readers += 1

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from pipeline.dashboard.app import STATIC
 from pipeline.store.client import connect
@@ -54,11 +54,15 @@ class Watched:
         self.problems: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
         page.on("console", lambda m: self.problems.append(f"{m.type}: {m.text}") if m.type == "error" else None)
-        page.on("dialog", lambda dialog: (self.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.on(
             "request",
             lambda r: None if r.url.startswith((home, "data:", "blob:")) else self.problems.append(f"went to {r.url}"),
         )
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture

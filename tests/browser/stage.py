@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from pydantic import SecretStr
 
 from pipeline.dashboard.app import create_app
 from pipeline.sentiment.folder import ModelFolder
@@ -197,8 +198,8 @@ def dashboard(clickhouse_url: str, *, demo: bool = True, port: int = 0, **more: 
     listener.listen(64)
     port = listener.getsockname()[1]
     settings = Settings(
-        clickhouse_url=clickhouse_url,
-        api_token=TOKEN,
+        clickhouse_url=SecretStr(clickhouse_url),
+        api_token=SecretStr(TOKEN),
         demo=demo,
         dashboard_port=port,
         kafka_brokers="127.0.0.1:1",

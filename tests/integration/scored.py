@@ -1,5 +1,6 @@
 """Records of ``mentions.scored`` made by hand, for tests of the sink alone."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pipeline.detect import Detector
@@ -9,6 +10,9 @@ from schemas.events import BrandMatch, DetectedMention, Judgement, Language, Men
 class English:
     def detect(self, text: str, hint: str | None = None) -> Language:
         return Language(tag="en", confidence=1.0, detector="test")
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        """It knows the answer."""
 
 
 class NoBrands:

@@ -78,7 +78,9 @@ def scored(
                 rule="plain",
                 label=label,
                 log_probabilities=(-1.0, -1.5, -2.0),
-                **probabilities,
+                negative=probabilities["negative"],
+                neutral=probabilities["neutral"],
+                positive=probabilities["positive"],
             )
         ],
     )

@@ -284,7 +284,7 @@ def test_agreement_with_the_gold_labels(store: MentionStore, get: Get, clickhous
                     language="pt",
                     source="demo-x",
                     ident=f"run:{key}:{copy}",
-                )  # type: ignore[arg-type]
+                )
             )
     events.append(scored("not of the sample", source="elsewhere", ident=f"run:{pt[0]}:9"))
     store.write(events)

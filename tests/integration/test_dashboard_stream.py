@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from clickhouse_driver import Client
+from pydantic import SecretStr
 
 from pipeline.dashboard.database import Database
 from pipeline.dashboard.live import Hub
@@ -109,7 +110,7 @@ async def test_fifty_browsers_cost_no_more_queries_than_one(clickhouse_url: str)
             calls += 1
             return await super().run(work)
 
-    database = Counting(Settings(clickhouse_url=clickhouse_url, api_token=TOKEN))
+    database = Counting(Settings(clickhouse_url=SecretStr(clickhouse_url), api_token=SecretStr(TOKEN)))
     hub = Hub(database, None, TrustBook(Settings()), every_s=0.05)
     rounds = [0] * 50
 
@@ -137,7 +138,7 @@ async def test_a_view_that_nobody_looks_at_is_not_read_for_ever(
 ) -> None:
     migrate(clickhouse_url)
     monkeypatch.setattr("pipeline.dashboard.live.LINGER_S", 0.2)
-    database = Database(Settings(clickhouse_url=clickhouse_url, api_token=TOKEN))
+    database = Database(Settings(clickhouse_url=SecretStr(clickhouse_url), api_token=SecretStr(TOKEN)))
     hub = Hub(database, None, TrustBook(Settings()), every_s=0.05)
     try:
         async with contextlib.aclosing(hub.events(View(brand="x"), None)) as stream:

@@ -131,7 +131,8 @@ def test_ndjson(client: TestClient, settings: Settings, source: str) -> None:
 def test_many_clients_at_once_lose_nothing(client: TestClient, settings: Settings, source: str) -> None:
     def post(worker: int) -> int:
         batch = [mention(source, worker * 100 + n) for n in range(100)]
-        return client.post(PATH, json=batch).status_code
+        status: int = client.post(PATH, json=batch).status_code
+        return status
 
     with ThreadPoolExecutor(10) as pool:
         assert set(pool.map(post, range(20))) == {202}

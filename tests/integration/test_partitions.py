@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_from_4_to_32_under_load(
     client = connect(clickhouse_url)
     with ExitStack() as stack:
         reader, records = stack.enter_context(OffsetReader(settings)), stack.enter_context(RangeReader(settings))
-        workers = []
+        workers: list[WorkerProcess] = []
         for name in ("sink", "sentiment", "language", "language"):
             folder = tmp_path / f"{name}-{len(workers)}"
             folder.mkdir()
@@ -90,8 +91,12 @@ def test_from_4_to_32_under_load(
         watch = LedgerWatch(reader, records, store, incarnation)
         looks = []
 
+        def pause() -> bool:
+            time.sleep(0.2)
+            return True
+
         def look() -> None:
-            found = watch.look(lambda: not time.sleep(0.2))
+            found = watch.look(pause)
             assert found is not None
             looks.append(found)
 
@@ -101,11 +106,11 @@ def test_from_4_to_32_under_load(
         assert "--add-partitions adds them" in topics(grown)
         assert "28 partitions added: 32 partitions" in topics(grown, "--add-partitions")
 
-        def new_ones(topic: str) -> int:
-            return sum(end > 0 for partition, end in end_offsets(settings, topic).items() if partition >= 4)
+        def new_ones_are_written(topic: str) -> bool:
+            return sum(end > 0 for partition, end in end_offsets(settings, topic).items() if partition >= 4) > 8
 
         for topic in (MENTIONS, DETECTED, SCORED):
-            wait_until(f"{topic} is written beyond its fourth partition", lambda topic=topic: new_ones(topic) > 8, 60)
+            wait_until(f"{topic} is written beyond its fourth partition", partial(new_ones_are_written, topic), 60)
             look()
         stream.enough.set()
         stream.join(60)

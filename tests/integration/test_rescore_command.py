@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -78,10 +79,8 @@ def assert_api_equals_recount(url: str, client: Client) -> None:
         httpx.Client(base_url=f"{page.url}/api/v1", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as api,
     ):
 
-        def get(path: str, **params: str | int) -> dict[str, list[dict[str, object]]]:
-            found: dict[str, list[dict[str, object]]] = (
-                api.get(path, params={"window_s": 7200, **params}).raise_for_status().json()
-            )
+        def get(path: str, **params: str | int) -> dict[str, Any]:
+            found: dict[str, Any] = api.get(path, params={"window_s": 7200, **params}).raise_for_status().json()
             return found
 
         summary = get("/summary")

@@ -1,7 +1,8 @@
 """Rescoring against a real ClickHouse: what changes, what stays, who wins; every rollup equals a recount."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from clickhouse_driver import Client
@@ -158,11 +159,13 @@ def test_the_stream_s_class_mix_in_a_rule_s_name_is_no_reason_to_judge_again(cli
     ],
     ids=["brand", "language", "since", "until", "nothing"],
 )
-def test_only_what_is_selected(client: Client, selection: dict[str, object], chosen: object) -> None:
+def test_only_what_is_selected(
+    client: Client, selection: dict[str, Any], chosen: Callable[[ScoredMention], bool]
+) -> None:
     events = some(30)
     MentionStore(client).write(events)
     rescore(client, T, page=4, **selection)
-    expected = {str(e.id): "new@1" if chosen(e) else "test" for e in events}  # type: ignore[operator]
+    expected = {str(e.id): "new@1" if chosen(e) else "test" for e in events}
     assert {name: row[0] for name, row in judged(client, T).items()} == expected
     assert_rollups_equal_recount(client)
 

@@ -62,7 +62,7 @@ def test_clickhouse_before_and_after_its_tables(clickhouse_url: str, make_settin
 def test_a_user_without_rights(clickhouse_server: EmbeddedClickHouse, make_settings: MakeSettings) -> None:
     """`default` of the embedded server may do next to nothing."""
     url = f"clickhouse://default:@127.0.0.1:{clickhouse_server.tcp_port}/babelwatch"
-    found = []
+    found: list[Finding] = []
     with pytest.raises(ClickHouseRefused):
         found += services.clickhouse(make_settings(clickhouse_url=url))
 

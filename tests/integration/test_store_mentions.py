@@ -10,7 +10,7 @@ from pipeline.store.accounting import by_language, latency_ms, stored_ids
 from pipeline.store.client import connect
 from pipeline.store.mentions import MentionStore, WriteOutcome
 from pipeline.store.migrations import migrate
-from schemas.events import EventError, Judgement
+from schemas.events import EventError, Judgement, ScoredEvent
 from tests.integration.store_support import (
     NOW,
     OLD,
@@ -176,7 +176,7 @@ def test_a_deletion_at_the_very_time_of_its_mention(store: MentionStore, client:
 
 
 def test_everything_about_one_mention_in_one_batch(store: MentionStore, client: Client) -> None:
-    events = [
+    events: list[ScoredEvent] = [
         scored("a", text="1"),
         scored("a", text="1"),
         scored("a", text="other"),
@@ -197,7 +197,14 @@ def test_everything_about_one_mention_in_one_batch(store: MentionStore, client: 
 
 
 def test_cuts_of_the_stream_do_not_matter_for_the_outcome(store: MentionStore, client: Client) -> None:
-    events = [scored("a"), scored("a", revision=1), deleted("a", revision=1), scored("a"), scored("c"), scored("c")]
+    events: list[ScoredEvent] = [
+        scored("a"),
+        scored("a", revision=1),
+        deleted("a", revision=1),
+        scored("a"),
+        scored("c"),
+        scored("c"),
+    ]
     total = WriteOutcome()
     for event in events:
         total += store.write([event])

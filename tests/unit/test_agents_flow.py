@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from agents.backoff import Backoff, RetryPolicy
-from agents.continuity import Continuity, Gap
-from agents.dead import CUT_HEADER, dead_letter, outgoing
+from agents.continuity import Continuity, Gap, Partition
+from agents.dead import dead_letter, outgoing
 from agents.incoming import Incoming
 from agents.logs import Repeats
 from agents.policy import DeadLetterGuard, DeadLetterPolicy
 from agents.progress import Position, ProgressTracker
 from pipeline.errors import TooManyDeadLetters
-from pipeline.kafka.deadletter import DeadLetter
+from pipeline.kafka.deadletter import CUT_HEADER, DeadLetter
 from schemas.events import Origin
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -59,9 +59,10 @@ class TestContinuity:
         assert continuity.gaps([message(50)], 2) == []
 
     def test_without_a_commit_reading_begins_at_the_start_of_the_log(self) -> None:
-        continuity = Continuity({}.get)
+        nothing: dict[Partition, int] = {}
+        continuity = Continuity(nothing.get)
         assert continuity.gaps([message(0)], 1) == []
-        assert Continuity({}.get).gaps([message(3)], 1) == [Gap("mentions", 0, 0, 3)]
+        assert Continuity(nothing.get).gaps([message(3)], 1) == [Gap("mentions", 0, 0, 3)]
 
 
 class TestProgress:

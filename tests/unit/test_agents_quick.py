@@ -111,7 +111,7 @@ class Full(QuickConsumer):
 
         Service.__init__(self)
         self._room = asyncio.Event()
-        self._active_partitions = set()
+        self._active_partitions: set[Any] = set()
         self._buffered_partitions = {TP("t", 0)}
         self.flow_active = True
         self.not_waiting_next_records = asyncio.Event()
@@ -137,8 +137,8 @@ async def test_it_reads_on_as_soon_as_there_is_room() -> None:
 async def test_fausts_look_for_idle_streams_is_off() -> None:
     """It would call every stream idle: after five minutes, an error in the log every ten seconds."""
     consumer = object.__new__(QuickConsumer)
-    consumer.verify_event_path = lambda now, tp: pytest.fail("Faust looked")  # type: ignore[method-assign]
-    consumer.assignment = lambda: {("mentions", 0)}  # type: ignore[assignment, method-assign]
+    consumer.verify_event_path = lambda now, tp: pytest.fail("Faust looked")
+    consumer.assignment = lambda: {("mentions", 0)}
     await consumer.verify_all_partitions_active()
 
 

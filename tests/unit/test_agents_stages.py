@@ -1,7 +1,8 @@
 """Language, sentiment and store stages with in-memory stand-ins of our own interfaces."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import pytest
 from msgspec import Struct
@@ -15,6 +16,7 @@ from agents.sentiment import SentimentStage
 from pipeline.detect import Detector
 from pipeline.errors import ModelError, TooManyDeadLetters
 from pipeline.kafka.deadletter import DeadLetter
+from pipeline.sentiment.rule import LogProbabilities
 from schemas.events import BrandMatch, DetectedMention, Judgement, Language, ScoredMention, decode
 
 
@@ -38,6 +40,9 @@ class English:
             raise RuntimeError("a bug of ours")
         return Language(tag="en", confidence=1.0, detector="test")
 
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        """It knows the answer."""
+
 
 class NoBrands:
     def match(self, text: str, language_tag: str, author: str | None = None) -> list[BrandMatch]:
@@ -55,9 +60,17 @@ class Model:
         self.calls = 0
 
     def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:
+        return self.decide(self.log_probabilities(texts), languages)
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbabilities]:
         self.calls += 1
         if self.broken or any("bad" in text for text in texts):
             raise RuntimeError("cannot")
+        return [(-2.3, -1.6, float("nan") if "nan" in text else -0.4) for text in texts]
+
+    def decide(
+        self, values: Sequence[LogProbabilities], languages: Sequence[str], mixes: object = None
+    ) -> list[Judgement]:
         return [
             Judgement(
                 model=self.name,
@@ -65,10 +78,10 @@ class Model:
                 label="positive",
                 negative=0.1,
                 neutral=0.2,
-                positive=float("nan") if "nan" in text else 0.7,
-                log_probabilities=(-2.3, -1.6, -0.4),
+                positive=float("nan") if math.isnan(one[2]) else 0.7,
+                log_probabilities=one,
             )
-            for text in texts
+            for one in values
         ]
 
 

@@ -18,8 +18,8 @@ from pipeline.metrics import BRANDS_RELOADS
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "brands" / "catalogue.yaml"
 
 
-def matcher(*names: str, **kwargs: tuple[str, ...]) -> BrandMatcher:
-    return BrandMatcher(Catalogue("", (Brand("b", "B", tuple(map(Name, names)), **kwargs),)))
+def matcher(*names: str, exclude: tuple[str, ...] = ()) -> BrandMatcher:
+    return BrandMatcher(Catalogue("", (Brand("b", "B", tuple(map(Name, names)), exclude=exclude),)))
 
 
 def found(m: BrandMatcher, text: str, language: str = "en") -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The workload of the chaos harness, its input file, and the truth that follows from it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,9 @@ ORIGIN = Origin(incarnation="i", topic="mentions", partition=0, offset=0)
 class _English:
     def detect(self, text: str, hint: str | None = None) -> Language:
         return Language(tag="en", confidence=1.0, detector="test")
+
+    def read_ahead(self, texts: Iterable[tuple[str, str | None]]) -> None:
+        """It knows the answer."""
 
 
 class _NoBrands:

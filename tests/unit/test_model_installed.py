@@ -109,8 +109,15 @@ class Fake:
     def decide(
         self, values: Sequence[LogProbabilities], languages: Sequence[str], mixes: object = None
     ) -> list[Judgement]:
-        shown = {"negative": 0.25, "neutral": 0.25, "positive": self._shown}
-        one = Judgement(model=self.name, rule=self.rule, label="neutral", log_probabilities=(0, 0, 0), **shown)
+        one = Judgement(
+            model=self.name,
+            rule=self.rule,
+            label="neutral",
+            negative=0.25,
+            neutral=0.25,
+            positive=self._shown,
+            log_probabilities=(0, 0, 0),
+        )
         return [one for _ in values]
 
     def judge(self, texts: Sequence[str], languages: Sequence[str]) -> list[Judgement]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from pipeline.dashboard.looks import Standing
 from pipeline.dashboard.pipeline_watch import PipelineWatch
@@ -112,7 +113,7 @@ def test_a_role_that_never_committed_stands_still_as_well() -> None:
 def test_the_view_names_a_role_that_stands_still_and_a_service_that_is_away(tmp_path: Any) -> None:
     clock = Clock()
     settings = Settings(
-        kafka_brokers="k1:9092", clickhouse_url="clickhouse://u:secret@h:9000/d", data_dir=tmp_path / "none"
+        kafka_brokers="k1:9092", clickhouse_url=SecretStr("clickhouse://u:secret@h:9000/d"), data_dir=tmp_path / "none"
     )
     watch = PipelineWatch(settings, clock=clock)
     assert watch.view().state == "looking"

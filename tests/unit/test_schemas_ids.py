@@ -1,6 +1,7 @@
 """Ids: deterministic, pinned (they are in everybody's data), and without accidental collisions."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -94,6 +95,6 @@ def test_order_of_truth_is_the_order_of_its_parts(correction: int, revision: int
 
 
 @pytest.mark.parametrize("parts", [{"revision": -1}, {"revision": 2**43}, {"revision": 0, "generation": 4096}])
-def test_parts_out_of_bounds_raise(parts: dict[str, int]) -> None:
+def test_parts_out_of_bounds_raise(parts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is outside"):
         truth_order(**parts)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.sentiment.abstention import ANY, Abstention, AbstentionPoint
+from pipeline.sentiment.abstention import ANY, Abstention, AbstentionPoint, Kind
 from pipeline.sentiment.abstention_fit import (
     DELTA,
     ERRORS,
@@ -213,13 +213,17 @@ def test_a_section_ends_with_the_most_careful_for_any_other_language() -> None:
 
 
 def points_for(*errors: float) -> list[AbstentionPoint]:
+    found: list[tuple[str, float | None, Kind]] = [
+        ("en", 0.6, "guaranteed"),
+        ("hi", 0.7, "estimated"),
+        ("sw", None, "estimated"),
+        ("*", 0.95, "estimated"),
+    ]
     return [
         AbstentionPoint(language=language, error=error, threshold=threshold, coverage=0.5, kind=kind)
         for error in errors
-        for language, threshold, kind in (
-            ("en", 0.6, "guaranteed"), ("hi", 0.7, "estimated"), ("sw", None, "estimated"), ("*", 0.95, "estimated"),
-        )
-    ]  # type: ignore[arg-type]  # fmt: skip
+        for language, threshold, kind in found
+    ]
 
 
 def test_thresholds_are_looked_up_carefully() -> None:

@@ -1,7 +1,7 @@
 """The behavioural suite: its cases are sound and aligned, its runner can pass and fail, and the real model runs it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -51,7 +51,9 @@ class WordModel:
             found.append((0.7, 0.2, 0.1) if bad > good else (0.1, 0.2, 0.7) if good else self._shares)
         return found
 
-    def decide(self, values: Sequence[tuple[float, float, float]], languages: Sequence[str]) -> list[Judgement]:
+    def decide(
+        self, values: Sequence[tuple[float, float, float]], languages: Sequence[str], mixes: object = None
+    ) -> list[Judgement]:
         label: Label = "neutral"
         return [
             Judgement(
@@ -257,7 +259,7 @@ def test_phrases_are_sentences_of_their_own() -> None:
 def test_the_suite_is_the_same_every_time() -> None:
     before = version()
     for cached in (version, of_language, written, languages):
-        cached.cache_clear()  # type: ignore[attr-defined]
+        cached.cache_clear()
     assert version() == before
     assert load(["el", "en"]) == [*of_language("en"), *of_language("el")]
     assert len(load()) > 4000
@@ -352,7 +354,7 @@ def test_a_page_keeps_what_is_not_between_the_marks() -> None:
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Report]:
+def shipped() -> Report:
     return check(load_model(load_settings()))
 
 

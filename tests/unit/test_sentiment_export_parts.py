@@ -96,7 +96,10 @@ def test_abstention_is_guaranteed_in_english_and_more_careful_elsewhere() -> Non
 
 
 def test_the_head_of_a_full_folder_is_the_rule() -> None:
-    weights = {"head.weight": DICE.normal(size=(3, 8)).astype(np.float32), "head.bias": np.float32([0.1, -0.2, 0.3])}
+    weights = {
+        "head.weight": DICE.normal(size=(3, 8)).astype(np.float32),
+        "head.bias": np.array([0.1, -0.2, 0.3], np.float32),
+    }
     rule = named("x", log_prior=(-1.9, -0.8, -0.92), temperature=1.7)
     pooled = DICE.normal(size=(50, 8))
     weight, bias = head(weights, rule)
@@ -227,7 +230,7 @@ def test_weights_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the head has shapes"):
         load_weights(weights_file(tmp_path, **{"head.weight": np.ones((2, 8), np.float32)}))
     with pytest.raises(ModelError, match=r"head\.bias holds values that are not numbers"):
-        load_weights(weights_file(tmp_path, **{"head.bias": np.float32([0, np.nan, 0])}))
+        load_weights(weights_file(tmp_path, **{"head.bias": np.array([0, np.nan, 0], np.float32)}))
 
 
 @pytest.mark.parametrize("prefix", ["encoder.layer.", "transformer.layer.", "layers."])

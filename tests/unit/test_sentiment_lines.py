@@ -1,5 +1,7 @@
 """Lines of text and JSONL: records, rejects, and bounded memory."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from pipeline.sentiment.lines import MAX_LINE_BYTES, LineReader, Record, Reject, split_lines
@@ -19,7 +21,7 @@ def test_lines_do_not_depend_on_how_bytes_arrive(data: bytes, size: int) -> None
 def test_what_arrived_is_handed_on_before_more_is_read() -> None:
     taken = []
 
-    def source():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def source() -> Iterator[bytes]:
         for chunk in (b"one\ntw", b"o\n"):
             taken.append(chunk)
             yield chunk

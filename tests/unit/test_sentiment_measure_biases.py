@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Counting(FakeModel):
         self.rule = facts.name
         self.asked = 0
 
-    def log_probabilities(self, texts: list[str]) -> list[tuple[float, float, float]]:  # type: ignore[override]
+    def log_probabilities(self, texts: Sequence[str]) -> list[tuple[float, float, float]]:
         self.asked += len(texts)
         return super().log_probabilities(texts)
 
@@ -59,7 +60,7 @@ def biases_of(facts: RuleFacts) -> tuple[Biases, Counting]:
         lean = LEAN.get(text.split()[0])
         if lean is not None:
             moved = np.asarray(values) + lean
-            known[text] = tuple(moved - np.log(np.exp(moved).sum()))  # type: ignore[assignment]
+            known[text] = tuple(moved - np.log(np.exp(moved).sum()))
     model = Counting(known, facts)
     own, other = judge_by([partial(DecisionRule(one).judge, "leaning") for one in both(facts)], model, data)
     found = measured(model.name, model.rule, data, own, OPTIONS)

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra `train` is not installed (torch)")
+pytest.importorskip("torch", reason="the extra `train` is not installed (torch)")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+import torch
+from safetensors.torch import load_file, save_file
 
-from pipeline.errors import ModelError  # noqa: E402
-from pipeline.sentiment.training.checkpoints import AverageWeights, last_checkpoint, stopped  # noqa: E402
+from pipeline.errors import ModelError
+from pipeline.sentiment.training.checkpoints import AverageWeights, last_checkpoint, stopped
 
 DEVICES = [
     "cpu",

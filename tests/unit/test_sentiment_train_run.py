@@ -193,6 +193,9 @@ def test_no_numbers_stop_it_and_the_last_good_checkpoint_is_kept(
 
 def test_a_run_of_averages_alone_has_no_plot(tmp_path: Path, said: str, folder: Path) -> None:
     pytest.importorskip("matplotlib")
-    from pipeline.sentiment.training.plots import plot_run
+    from pipeline.sentiment.training.plots import PICTURE, plot_run
 
-    assert plot_run(folder / "whole", ["soup"]) is None
+    picture = folder / "whole" / PICTURE
+    before = picture.read_bytes()
+    plot_run(folder / "whole", ["soup"])
+    assert picture.read_bytes() == before, "of all stages, as the run left it"

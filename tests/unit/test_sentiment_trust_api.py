@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from pipeline.dashboard.app import create_app
@@ -87,8 +88,8 @@ def settings(folder: Path, models_dir: Path | None = None) -> Settings:
     return Settings(
         model_path=folder,
         models_dir=models_dir or folder.parent / "none",
-        clickhouse_url="clickhouse://nobody@127.0.0.1:1/nothing",
-        api_token="a-token-of-a-test",
+        clickhouse_url=SecretStr("clickhouse://nobody@127.0.0.1:1/nothing"),
+        api_token=SecretStr("a-token-of-a-test"),
     )
 
 

@@ -36,7 +36,7 @@ def test_more_agreement_is_never_a_lower_score(
 
 def test_a_line_through_points_on_a_line_is_that_line() -> None:
     line = fit([(0.5, 0.4), (0.7, 0.5), (0.9, 0.6), (1.0, 0.65)])
-    assert (line.intercept, line.slope) == (pytest.approx(0.15), pytest.approx(0.5))
+    assert (line.intercept, line.slope) == pytest.approx((0.15, 0.5))
     assert line.error == pytest.approx(0, abs=1e-9)
 
 
