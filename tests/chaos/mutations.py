@@ -114,6 +114,9 @@ def _skip_at_shutdown(role: str, one_in: int) -> None:
     async def process(loop: StageLoop, events: Sequence[Any]) -> None:
         if not loop._control.stopping:
             await whole(loop, events)
+        else:
+            for event in events:
+                event.ack()
 
     _put(StageLoop, "process", process)
 
@@ -135,15 +138,15 @@ def _identity_of_the_message(role: str, one_in: int) -> None:
     """A mention is known by where it came from, not by its id: everything that is sent again counts again."""
     import pipeline.detect
 
-    whole = pipeline.detect.Detector.detect
+    whole = pipeline.detect.Detector.accept
 
-    def detect(detector: Any, raw: bytes, origin: Any, received_at: Any) -> Any:
-        event = whole(detector, raw, origin, received_at)
+    def accept(detector: Any, decoded: Any, raw: bytes, origin: Any, received_at: Any) -> Any:
+        event = whole(detector, decoded, raw, origin, received_at)
         place = f"{origin.partition}/{origin.offset}".encode()
         event.mention_id = hashlib.blake2b(place, digest_size=16).hexdigest()
         return event
 
-    _put(pipeline.detect.Detector, "detect", detect)
+    _put(pipeline.detect.Detector, "accept", accept)
 
 
 def _time_of_arrival(role: str, one_in: int) -> None:
