@@ -78,6 +78,8 @@ class Director:
         fault = FAULTS[planned.fault]
         try:
             with self._held[fault.holds(planned.target)]:
+                # Somewhere in the second after the burst: right after it nobody has anything in hand yet.
+                time.sleep(planned.seed % 1_000 / 1_000)
                 happened = Happened(planned, self._now(), "")
                 self.happened.append(happened)
                 try:

@@ -14,6 +14,8 @@ from tests.chaos.findings import Finding
 
 HELD_S: Final = 2.0
 """How long the write-behind of ``acknowledge-early`` holds a batch that is acknowledged already."""
+IN_HAND_S: Final = 0.5
+"""How long ``skip-at-shutdown`` has a batch in hand before its work begins."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,16 @@ def _add_up(role: str, one_in: int) -> None:
 
 
 def _skip_at_shutdown(role: str, one_in: int) -> None:
-    """What is in hand when the worker is told to stop is acknowledged without being done."""
+    """What is in hand when the worker is told to stop is acknowledged without being done.
+
+    Each batch is in hand for a while: on a quick machine a stop would meet an idle worker.
+    """
     from agents.stage import StageLoop
 
     whole = StageLoop.process
 
     async def process(loop: StageLoop, events: Sequence[Any]) -> None:
+        await asyncio.sleep(IN_HAND_S)
         if not loop._control.stopping:
             await whole(loop, events)
         else:
