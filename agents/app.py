@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import aiokafka
+import aiokafka.consumer.fetcher
 import faust
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -22,6 +23,7 @@ from agents.logs import configuration
 from agents.quick import QuickConsumer, Raw, Rest, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
+from pipeline.kafka import tolerant
 from pipeline.kafka.client import METADATA_MAX_AGE_MS
 from pipeline.kafka.topics import GROUPS, MAX_DEAD_BYTES
 from pipeline.settings import Settings
@@ -67,6 +69,7 @@ def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust 
     Raises SettingsError when the broker's address or security is not set properly.
     """
     aiokafka.AIOKafkaConsumer = _PromptConsumer
+    tolerant.install(aiokafka.consumer.fetcher)
     app = App(
         GROUPS[role],
         broker=broker_urls(settings),

@@ -39,7 +39,7 @@ class Incoming:
             message.key,
             # A tombstone (no value at all) is bad input like any other, and must not crash the stage.
             message.value or b"",
-            tuple(message.headers or ()),
+            _headers(message.headers),
         )
 
     @classmethod
@@ -52,7 +52,7 @@ class Incoming:
             record.timestamp,
             record.key,
             record.value or b"",
-            tuple(record.headers or ()),
+            _headers(record.headers),
         )
 
     def origin(self, incarnation: str) -> Origin:
@@ -67,3 +67,8 @@ class Incoming:
         if self.timestamp_ms is None or not _EARLIEST_MS <= self.timestamp_ms <= _LATEST_MS:
             return now
         return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+
+
+def _headers(found: Any) -> Headers:  # noqa: ANN401 - a client's, untyped here
+    """Kafka allows a header without a value (NULLABLE_BYTES); here it is an empty one."""
+    return tuple((name, value or b"") for name, value in found or ())

@@ -16,6 +16,11 @@ STALE_MESSAGES = Counter(
     "Messages of an assignment that had ended: left, and read again from the committed offset",
     ["topic"],
 )
+ODD_BATCHES = Counter(
+    "babelwatch_odd_batches_total",
+    "Record batches that the Kafka client refuses: unpacked leniently, or unreadable (a dead letter per offset)",
+    ["outcome"],
+)
 SKIPPED_OFFSETS = Counter(
     "babelwatch_skipped_offsets_total",
     "Offsets that the consumer did not deliver: read again and found (repaired), or not in the log (absent)",

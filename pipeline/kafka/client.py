@@ -3,8 +3,13 @@
 import logging
 from typing import Any, Final
 
+import kafka.consumer.fetcher
+
 from pipeline.errors import BrokerUnavailable, SettingsError
+from pipeline.kafka import tolerant
 from pipeline.settings import Settings
+
+tolerant.install(kafka.consumer.fetcher)
 
 METADATA_MAX_AGE_MS: Final = 5_000
 """How old the topics and partitions may be that a client knows: partitions that were added are used after so long. The

@@ -1,5 +1,6 @@
 """Every bad input of the stream through the real workers: each a dead letter with its reason, the good ones stored."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiokafka
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
@@ -59,6 +61,30 @@ def good() -> list[bytes]:
     ]
 
 
+class Bytes(str):
+    """A header's name as a client in C may write it."""
+
+    def encode(self, *_: Any) -> bytes:
+        return b"a\xff\xfe"
+
+
+def send_in_odd_batches(settings: Settings) -> int:
+    """Good mentions in batches that a client library may refuse; returns how many."""
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        with KafkaProducer(**client_options(settings), acks="all", compression_type=codec) as producer:
+            producer.send(MENTIONS, key=b"good", value=mention(id=codec, text="all is well " * 30)).get(20)
+            producer.send(MENTIONS, key=b"good", value=mention(id=f"name {codec}"), headers=[(Bytes("x"), b"v")]).get(
+                20
+            )
+
+    async def without_value() -> None:
+        async with aiokafka.AIOKafkaProducer(bootstrap_servers=settings.kafka_brokers) as producer:
+            await producer.send_and_wait(MENTIONS, mention(id="no value"), key=b"good", headers=[("trace", None)])
+
+    asyncio.run(without_value())
+    return 9
+
+
 @pytest.mark.long("embedded")
 @pytest.mark.timeout(240)
 def test_bad_input_becomes_dead_letters_and_the_good_is_stored(
@@ -82,6 +108,10 @@ def test_bad_input_becomes_dead_letters_and_the_good_is_stored(
         for raw in good():
             producer.send(MENTIONS, key=b"good", value=raw).get(20)
         producer.close()
+        odd = send_in_odd_batches(settings)
+        producer = KafkaProducer(**client_options(settings), acks="all")
+        producer.send(MENTIONS, key=b"good", value=mention(id="after them")).get(20)
+        producer.close()
         client = connect(clickhouse_url)
 
         def count(sql: str) -> int:
@@ -89,7 +119,7 @@ def test_bad_input_becomes_dead_letters_and_the_good_is_stored(
 
         wait_until(
             "the good are stored",
-            lambda: count("SELECT count() FROM mentions FINAL WHERE is_deleted = 0") == len(good()),
+            lambda: count("SELECT count() FROM mentions FINAL WHERE is_deleted = 0") == len(good()) + odd + 1,
             60,
         )
         wait_until("the dead are stored", lambda: count("SELECT count() FROM dead_letters FINAL") == len(BAD), 60)
