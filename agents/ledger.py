@@ -34,25 +34,31 @@ class LedgerThread:
         positions: Callable[[], list[Position] | None],
         *,
         every_s: float = EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``positions``: the partitions of this worker, or None."""
+        """``positions``: the partitions of this worker, or None. ``clock``: seconds, of which the age is made."""
         self._settings = settings
         self._incarnation = incarnation
         self._positions = positions
         self._every_s = every_s
+        self._clock = clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._looked_at: float | None = None
-        """None while another worker looks."""
+        """End of the last look, or since when this worker shall look; None while another one does."""
 
     def start(self) -> None:
         """Begin."""
-        LEDGER_AGE.set_function(lambda: 0.0 if self._looked_at is None else time.monotonic() - self._looked_at)
+        LEDGER_AGE.set_function(self._age_s)
         self._thread.start()
 
     def stop(self) -> None:
         """End; a look under way is given up."""
         self._stop.set()
+
+    def _age_s(self) -> float:
+        since = self._looked_at
+        return 0.0 if since is None else self._clock() - since
 
     def _shall(self) -> bool:
         try:
@@ -66,7 +72,10 @@ class LedgerThread:
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
             if not self._shall():
+                self._resign()
                 continue
+            if self._looked_at is None:
+                self._looked_at = self._clock()
             try:
                 self._watch()
             except (BabelwatchError, OSError) as error:
@@ -76,11 +85,17 @@ class LedgerThread:
                 # Whatever it is: a look that fails must not end the looking.
                 LEDGER_ERRORS.inc()
                 log.exception("ledger: a look failed; again in %.0f s", self._every_s)
+            else:
+                self._resign()
+
+    def _resign(self) -> None:
+        """Another worker looks from now on. Not called after an error: age and gaps must stay to be seen, and grow."""
+        self._looked_at = None
+        forget_metrics()
 
     def _watch(self) -> None:
-        """Look again and again until this worker is another's, or the worker ends."""
+        """Look again and again until it is another worker's turn, or this one ends. Raises what a look raises."""
         client = connect(self._settings.require_clickhouse(), timeout_s=ANSWER_S)
-        self._looked_at = time.monotonic()
         try:
             with (
                 OffsetReader(self._settings, timeout_s=ANSWER_S) as reader,
@@ -89,12 +104,10 @@ class LedgerThread:
                 watch = LedgerWatch(reader, records, LedgerStore(client), self._incarnation)
                 while self._shall() and not self._stop.is_set():
                     if watch.look(self._pause) is not None:
-                        self._looked_at = time.monotonic()
+                        self._looked_at = self._clock()
                     self._stop.wait(self._every_s)
         finally:
             client.disconnect()
-            forget_metrics()
-            self._looked_at = None
 
     def _pause(self) -> bool:
         """Wait for a stage that is behind. False when it is time to end."""
