@@ -48,7 +48,7 @@ class LedgerWatch:
             proven = {m.partition: m.proven for m in self._store.marks(self._incarnation) if m.topic == MENTIONS}
             self._seen = {p: max(begin, proven.get(p, 0)) for p, begin in self._begins.items()}
         newest = self._newest(barrier, self._begins)
-        if newest.gaps and settle(self._records, self._store, self._incarnation, newest.proofs):
+        if newest.gaps and settle(self._reader, self._records, self._store, self._incarnation, newest.proofs):
             newest = self._newest(barrier, self._begins)
         proofs = tuple(self._with_open(proof) for proof in newest.proofs)
         found = Reconciliation(self._incarnation, proofs, self._begins)

@@ -97,7 +97,7 @@ def reconcile(
     begins = ledger_begins(store, incarnation, barrier)
     low = {partition: max(begin, (since or {}).get(partition, 0)) for partition, begin in begins.items()}
     found = look(reader, store, incarnation, barrier, begins, low, count=True)
-    if found.gaps and settle(records, store, incarnation, found.proofs):
+    if found.gaps and settle(reader, records, store, incarnation, found.proofs):
         return look(reader, store, incarnation, barrier, begins, low, count=True)
     return found
 
