@@ -1,7 +1,7 @@
 """Replays a part of a topic through the pipeline, below live traffic, and goes on where it was stopped."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.redeliver import Redeliverer
 from pipeline.kafka.topics import DETECTED, MENTIONS
+from pipeline.sources.interrupt import StopNow
 from pipeline.sources.pace import Pace
 
 TOPICS: Final = {"language": MENTIONS, "sentiment": DETECTED}
@@ -69,25 +70,35 @@ def load(path: Path, incarnation: str) -> Progress | None:
 
 @dataclass
 class Replay:
-    """One replay. ``progress`` is where it stands; everything before is confirmed by the broker."""
+    """One replay. ``progress`` is where it stands, while it runs perhaps ahead of what the broker has confirmed."""
 
     progress: Progress
     path: Path
     reader: RangeReader
     redeliverer: Redeliverer
+    _confirmed: Progress = field(init=False)
+    """Where it stood at the last flush that succeeded: what the state says."""
+
+    def __post_init__(self) -> None:
+        self._confirmed = self.progress
 
     def run(self, pace: Pace, on_record: Callable[[int], object] = lambda sent: None) -> Progress:
         """Send what is left, as fast as ``pace`` allows.
 
-        Raises BrokerUnavailable, and what ``pace`` and ``on_record`` raise (KeyboardInterrupt): what was confirmed is
-        noted, and another run goes on from there. ``on_record`` is told how many records this replay has sent.
+        Raises BrokerUnavailable, InputError (the state cannot be written), and what ``pace`` and ``on_record`` raise
+        (KeyboardInterrupt): what was confirmed is noted, another run goes on from there, and ``progress`` says no more
+        than that. ``on_record`` is told how many records this replay has sent.
         """
+        # Before anything is sent: a kill in the first moments must leave the range, or the same command takes another.
+        self._save()
         try:
             for number in range(len(self.progress.parts)):
                 self._send(number, pace, on_record)
+        except StopNow:
+            self.progress = self._confirmed
+            raise
         except BaseException:
-            self.redeliverer.flush()
-            self._save()
+            self._settle()
             raise
         self.path.unlink(missing_ok=True)
         return self.progress
@@ -100,11 +111,23 @@ class Replay:
             self._advance(number, record.offset + 1, 1)
             on_record(self.progress.sent)
             if self.progress.sent % SAVE_EVERY == 0:
-                self.redeliverer.flush()
-                self._save()
+                self._confirm()
         self.redeliverer.flush()
         self._advance(number, part.end, 0)
+        self._confirm()
+
+    def _settle(self) -> None:
+        """Note what was confirmed of what was sent. Raises BrokerUnavailable when the last records were not."""
+        reached, self.progress = self.progress, self._confirmed
+        self.redeliverer.flush()
+        self.progress = reached
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """Wait until all that was sent is confirmed, then note the position: never the other way round."""
+        self.redeliverer.flush()
         self._save()
+        self._confirmed = self.progress
 
     def _advance(self, number: int, to: int, sent: int) -> None:
         parts = list(self.progress.parts)
@@ -112,8 +135,14 @@ class Replay:
         self.progress = msgspec.structs.replace(self.progress, parts=tuple(parts), sent=self.progress.sent + sent)
 
     def _save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        durable.replace_bytes(self.path, msgspec.json.encode(self.progress))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            durable.replace_bytes(self.path, msgspec.json.encode(self.progress))
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: {error.strerror or error}: how far a replay is cannot be noted there; set "
+                "BABELWATCH_DATA_DIR to a folder that can be written"
+            ) from None
 
 
 def parts_between(

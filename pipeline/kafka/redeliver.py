@@ -1,7 +1,9 @@
 """Sends records of a topic once more: the same bytes, to the same partition, saying where they entered first."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -20,7 +22,11 @@ MOST_PENDING: Final = 500
 
 
 class Redeliverer:
-    """Sends records again that :class:`pipeline.kafka.ranges.RangeReader` has read. Close it, or use ``with``."""
+    """Sends records again that :class:`pipeline.kafka.ranges.RangeReader` has read. Close it, or use ``with``.
+
+    One whose :meth:`flush` failed stays failed: which of its records the broker has nobody can say any more, so no
+    later flush may say that all is well.
+    """
 
     def __init__(
         self, settings: Settings, incarnation: str, reason: str, *, generation: int = 0, timeout_s: float = 30.0
@@ -34,7 +40,8 @@ class Redeliverer:
         self._reason = reason
         self._generation = generation
         self._timeout_s = timeout_s
-        self._pending: list[Any] = []
+        self._pending: deque[Any] = deque()
+        self._failure = ""
         self.sent_to: dict[int, int] = {}
         """Partition -> next offset after the last record that was sent and confirmed."""
         options = client_options(settings) | {"bootstrap_timeout_ms": int(timeout_s * 1000)}
@@ -47,7 +54,10 @@ class Redeliverer:
                 max_in_flight_requests_per_connection=1,
                 max_request_size=MAX_DEAD_BYTES,
                 max_block_ms=int(timeout_s * 1000),
-                request_timeout_ms=int(timeout_s * 1000),
+                # Given up when `flush` gives up: what arrived later would be sent twice for nothing, and kafka-python
+                # does not close while it still tries.
+                delivery_timeout_ms=int(timeout_s * 1000),
+                request_timeout_ms=int(timeout_s * 900),
                 linger_ms=5,
                 allow_auto_create_topics=False,
             )
@@ -68,36 +78,53 @@ class Redeliverer:
         *,
         partition: int | None = None,
     ) -> None:
-        """Send bytes with the headers that they shall have; without a ``partition`` the key decides."""
+        """Send bytes with the headers that they shall have; without a ``partition`` the key decides.
+
+        Raises BrokerUnavailable when these cannot be handed over, or what was sent before was not confirmed.
+        """
+        self._check()
         try:
             self._pending.append(
                 self._producer.send(topic, partition=partition, key=key, value=value, headers=list(headers))
             )
-        except (KafkaError, ValueError) as error:
+        except (KafkaError, OSError, ValueError) as error:
             raise unavailable(self._settings, f"{topic} cannot be written ({kind(error)})") from error
         if len(self._pending) >= MOST_PENDING:
             self.flush()
 
     def flush(self) -> None:
-        """Return when everything sent so far is confirmed. Raises BrokerUnavailable."""
+        """Return when everything sent so far is confirmed.
+
+        Raises BrokerUnavailable, and does so again whenever it is called after that. Interrupted (KeyboardInterrupt),
+        it may be called again: what was not confirmed yet is still waited for.
+        """
+        self._check()
         deadline = time.monotonic() + self._timeout_s
-        pending, self._pending = self._pending, []
         try:
-            for future in pending:
-                done = future.get(timeout=max(0.1, deadline - time.monotonic()))
+            while self._pending:
+                done = self._pending[0].get(timeout=max(0.1, deadline - time.monotonic()))
                 self.sent_to[done.partition] = max(done.offset + 1, self.sent_to.get(done.partition, 0))
+                self._pending.popleft()
         except (KafkaError, OSError) as error:
-            raise unavailable(self._settings, f"records were not confirmed ({kind(error)})") from error
+            self._failure = f"records were not confirmed ({kind(error)})"
+            raise unavailable(self._settings, self._failure) from error
 
     def close(self) -> None:
-        """Close the connection."""
-        self._producer.close(timeout=2)
+        """Close the connection. What is not confirmed by then is given up: flush first."""
+        # kafka-python flushes once more and raises when that takes too long; the error of our own flush is the clear
+        # one, and must not be replaced.
+        with suppress(KafkaError, OSError):
+            self._producer.close(timeout=2)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check(self) -> None:
+        if self._failure:
+            raise unavailable(self._settings, self._failure)
 
     def _marked(self, record: Any, headers: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:  # noqa: ANN401
         """Headers that say where the record entered first; behind the first topic the event itself says it."""

@@ -11,6 +11,7 @@ from pipeline.errors import BrokerUnavailable, InputError
 from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.redeliver import Redeliverer
 from pipeline.replay import SAVE_EVERY, Part, Progress, Replay, load, parts_between
+from pipeline.sources.interrupt import StopNow
 from pipeline.sources.pace import Pace, PacePolicy
 
 
@@ -22,10 +23,14 @@ class Record:
 
 @dataclass
 class Log:
-    """Partition -> offsets at which there are records; what was sent; after how many the broker goes away."""
+    """Partition -> offsets at which there are records; what was sent; after how many the broker goes away.
+
+    ``confirms``: how many it confirms before a flush fails, the first one and all that follow.
+    """
 
     offsets: dict[int, list[int]]
     fails_after: int = 10**9
+    confirms: int = 10**9
     sent: list[tuple[int, int]] = field(default_factory=list)
     confirmed: int = 0
 
@@ -40,6 +45,8 @@ class Log:
         self.sent.append((record.partition, record.offset))
 
     def flush(self) -> None:
+        if len(self.sent) > self.confirms:
+            raise BrokerUnavailable("not confirmed")
         self.confirmed = len(self.sent)
 
 
@@ -49,9 +56,12 @@ def progress(*parts: Part) -> Progress:
     )
 
 
+def replay_of(log: Log, path: Path, at: Progress) -> Replay:
+    return Replay(at, path, cast(RangeReader, log), cast(Redeliverer, log))
+
+
 def run(log: Log, path: Path, at: Progress) -> Progress:
-    replay = Replay(at, path, cast(RangeReader, log), cast(Redeliverer, log))
-    return replay.run(Pace(PacePolicy(), None))
+    return replay_of(log, path, at).run(Pace(PacePolicy(), None))
 
 
 def test_it_cuts_to_what_is_there() -> None:
@@ -83,6 +93,54 @@ def test_after_a_failure_it_goes_on_where_it_stood(tmp_path: Path) -> None:
     assert run(log, path, found).sent == total
     assert sorted(set(log.sent)) == [(0, n) for n in range(total)]
     assert len(log.sent) == total
+
+
+def test_the_state_is_there_before_anything_is_sent(tmp_path: Path) -> None:
+    """A kill in the first moments: the same command must go on with this range, not take another one."""
+    path = tmp_path / "deep" / "state.json"
+    whole = progress(Part(0, 0, 2), Part(1, 5, 9))
+    seen: list[Progress | None] = []
+    replay = replay_of(Log({0: [0, 1], 1: [6]}), path, whole)
+    replay.run(Pace(PacePolicy(), None), lambda _: seen.append(load(path, "inc")))
+    assert seen[0] == whole
+
+
+def test_what_was_never_confirmed_is_not_noted_as_sent(tmp_path: Path) -> None:
+    log = Log({0: list(range(3 * SAVE_EVERY))}, confirms=SAVE_EVERY + 20)
+    path = tmp_path / "state.json"
+    replay = replay_of(log, path, progress(Part(0, 0, 3 * SAVE_EVERY)))
+    with pytest.raises(BrokerUnavailable, match="not confirmed"):
+        replay.run(Pace(PacePolicy(), None))
+    found = load(path, "inc")
+    assert found is not None
+    assert (found.sent, found.parts[0].next, log.confirmed) == (SAVE_EVERY, SAVE_EVERY, SAVE_EVERY)
+    assert replay.progress == found, "and nobody is told more"
+
+
+@pytest.mark.parametrize(("stop", "noted"), [(KeyboardInterrupt, SAVE_EVERY + 7), (StopNow, SAVE_EVERY)])
+def test_a_stop_waits_for_what_was_sent_and_a_second_one_for_nothing(
+    tmp_path: Path, stop: type[BaseException], noted: int
+) -> None:
+    path = tmp_path / "state.json"
+    replay = replay_of(Log({0: list(range(2 * SAVE_EVERY))}), path, progress(Part(0, 0, 2 * SAVE_EVERY)))
+
+    def on_record(sent: int) -> None:
+        if sent == SAVE_EVERY + 7:
+            raise stop
+
+    with pytest.raises(stop):
+        replay.run(Pace(PacePolicy(), None), on_record)
+    found = load(path, "inc")
+    assert found is not None
+    assert (found.sent, replay.progress.sent) == (noted, noted)
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    log = Log({0: [0]})
+    with pytest.raises(InputError, match="BABELWATCH_DATA_DIR"):
+        run(log, tmp_path / "file" / "state.json", progress(Part(0, 0, 1)))
+    assert log.sent == []
 
 
 def test_a_file_of_another_broker_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
