@@ -10,6 +10,7 @@ from clickhouse_driver import Client
 from pipeline.dead.states import CLOSED, CONDITIONS, REPLAYED, State
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.store.client import clear_errors
+from pipeline.store.stamps import next_stamp
 from schemas.events import Origin
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,12 +78,17 @@ class DeadLetterStore:
         self._client = client
 
     def write(self, letters: Sequence[DeadLetter]) -> int:
-        """Make ``letters`` durable and return how many there are. A letter of the same origin replaces the earlier."""
+        """Make ``letters`` durable and return how many there are. A letter of the same origin replaces the earlier.
+
+        Also where the server's clock was set back since that one was stored.
+        """
         if not letters:
             return 0
         rows = [_row(letter) for letter in letters]
         with clear_errors(self._client):
-            self._client.execute(f"INSERT INTO dead_letters ({_SELECT}) VALUES", rows)
+            at = next_stamp(self._client, "dead_letters", "stored_at")
+            sql = f"INSERT INTO dead_letters ({_SELECT}, stored_at) VALUES"
+            self._client.execute(sql, [(*row, at) for row in rows])
         return len(rows)
 
     def erase(self, letters: Sequence[DeadLetter]) -> None:

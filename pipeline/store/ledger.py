@@ -8,6 +8,7 @@ from clickhouse_driver import Client
 
 from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome
 from pipeline.store.client import clear_errors
+from pipeline.store.stamps import next_stamp
 
 MOST_GAPS: Final = 10_000
 """Of one partition in one answer; more of them are one more look."""
@@ -43,7 +44,10 @@ _MARK_COLUMNS: Final = ", ".join(f"`{name}`" for name in _MARK)
 
 @dataclass(frozen=True)
 class Mark:
-    """What the last look at a partition saw; see the table ``ledger_marks``. ``age_s`` by the server's clock."""
+    """What the last look at a partition saw; see the table ``ledger_marks``.
+
+    ``age_s`` by the server's clock; 0 while it is behind the time of the look, because it was set back.
+    """
 
     incarnation: str
     topic: str
@@ -117,18 +121,20 @@ class LedgerStore:
         return not entries and bool(mentions)
 
     def mark(self, marks: Iterable[Mark]) -> None:
-        """Keep what a look saw."""
+        """Keep what a look saw, in place of what is stored, whatever the server's clock says."""
         rows = [tuple(getattr(m, name) for name in _MARK) for m in marks]
         if rows:
             with clear_errors(self._client):
-                self._client.execute(f"INSERT INTO ledger_marks ({_MARK_COLUMNS}) VALUES", rows)
+                at = next_stamp(self._client, "ledger_marks", "at")
+                sql = f"INSERT INTO ledger_marks ({_MARK_COLUMNS}, at) VALUES"
+                self._client.execute(sql, [(*row, at) for row in rows])
 
     def marks(self, incarnation: str | None = None) -> list[Mark]:
         """The last look at each partition, of all incarnations of the broker or of one."""
         where = "" if incarnation is None else " WHERE incarnation = %(i)s"
         sql = (
             f"SELECT {_MARK_COLUMNS}, "  # noqa: S608 - constants
-            "(toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(at)) / 1000 "
+            "greatest(toUnixTimestamp64Nano(now64(9)) - toUnixTimestamp64Nano(at::DateTime64(9)), 0) / 1e9 "
             f"FROM ledger_marks FINAL{where} ORDER BY incarnation, topic, `partition`"
         )
         with clear_errors(self._client):

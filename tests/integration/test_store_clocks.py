@@ -9,10 +9,16 @@ from typing import Any, cast
 import pytest
 from clickhouse_driver import Client
 
+from pipeline.kafka.deadletter import DeadLetter
+from pipeline.ledger_state import ledger_problems, ledger_state
 from pipeline.metrics import CLOCK_BEHIND
 from pipeline.store.client import connect
+from pipeline.store.dead_actions import DeadActions
+from pipeline.store.deadletters import DeadLetterStore
+from pipeline.store.ledger import LedgerStore, Mark
 from pipeline.store.mentions import MentionStore
 from pipeline.store.migrations import migrate
+from schemas.events import Origin
 from tests.integration.store_support import (
     FULL,
     NOW,
@@ -151,3 +157,45 @@ def test_a_worker_whose_clock_jumps_moves_no_mention(client: Client) -> None:
         MentionStore(client).write([scored("a", at=RECENT, received_at=received_at)])
         assert alive(client)[identify("a")]["published_at"] == RECENT
         assert_rollups_equal_recount(client)
+
+
+def mark(missing: int) -> Mark:
+    return Mark("inc", "mentions", 0, 0, 0, 100, 100, 100 - missing, missing, 0)
+
+
+def test_the_last_look_counts_although_the_one_before_is_ahead(client: Client) -> None:
+    LedgerStore(client).mark([mark(0)])
+    # what a server wrote whose clock was an hour ahead
+    client.execute(
+        "INSERT INTO ledger_marks (* EXCEPT at, at) SELECT * EXCEPT at, now64(3) + INTERVAL 1 HOUR FROM ledger_marks"
+    )
+    for missing, ahead in ((30, 0 * HOUR), (20, -2 * HOUR), (10, 0 * HOUR)):
+        store = LedgerStore(cast(Client, Clocked(client, ahead)))
+        store.mark([mark(missing)])
+        (found,) = store.marks()
+        assert (found.missing, found.age_s) == (missing, 0.0)
+    (problem,) = ledger_problems(ledger_state(LedgerStore(client), "inc"))
+    assert "10 offsets" in problem
+    # ... and an age is one again when the clock has caught up
+    (found,) = LedgerStore(cast(Client, Clocked(client, 2 * HOUR))).marks()
+    assert 3590 < found.age_s < 3700
+
+
+def test_a_letter_that_dies_again_is_open_although_it_was_stored_ahead(client: Client) -> None:
+    def letter(failed_at: datetime) -> DeadLetter:
+        origin = Origin(incarnation="inc", topic="mentions", partition=0, offset=7)
+        return DeadLetter(b"{", None, origin, "language", "not_json", "no JSON", failed_at)
+
+    store = DeadLetterStore(client)
+    store.write([letter(NOW)])
+    client.execute(
+        "INSERT INTO dead_letters (* EXCEPT stored_at, stored_at) "
+        "SELECT * EXCEPT stored_at, now64(3) + INTERVAL 1 HOUR FROM dead_letters"
+    )
+    for number, ahead in enumerate((0 * HOUR, -2 * HOUR, 0 * HOUR), 1):
+        DeadActions(client, "run").write([(letter(NOW + (number - 1) * HOUR), "")], "replayed")
+        assert (store.open_count(), store.count()) == (0, 0), number
+        again = letter(NOW + number * HOUR)
+        DeadLetterStore(cast(Client, Clocked(client, ahead))).write([again])
+        assert (store.open_count(), store.count()) == (1, 1), number
+        assert store.list() == [again]
