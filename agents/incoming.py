@@ -1,17 +1,13 @@
 """One record as the stages see it, free of Faust's types."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from pipeline.kafka.stamps import moment_of
 from schemas.events import Origin
 
 Headers = tuple[tuple[str, bytes], ...]
-
-_EARLIEST_MS: Final = 946_684_800_000
-"""2000-01-01: an older record timestamp is a producer's mistake (0, -1, seconds for milliseconds), not a time."""
-_LATEST_MS: Final = 4_102_444_800_000
-"""2100-01-01: the same from above (nanoseconds for milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +60,7 @@ class Incoming:
 
         ``now`` where the stamp is missing or cannot be one.
         """
-        if self.timestamp_ms is None or not _EARLIEST_MS <= self.timestamp_ms <= _LATEST_MS:
-            return now
-        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        return moment_of(self.timestamp_ms) or now
 
 
 def _headers(found: Any) -> Headers:  # noqa: ANN401 - a client's, untyped here

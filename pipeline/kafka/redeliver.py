@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from kafka import KafkaProducer
@@ -13,6 +12,7 @@ from kafka.errors import KafkaError
 from pipeline.kafka.admin import kind
 from pipeline.kafka.client import client_options, unavailable
 from pipeline.kafka.redelivery import Redelivery, Via, via, without
+from pipeline.kafka.stamps import moment_of
 from pipeline.kafka.topics import MAX_DEAD_BYTES, MENTIONS
 from pipeline.settings import Settings
 from schemas.events import Origin
@@ -29,9 +29,15 @@ class Redeliverer:
     """
 
     def __init__(
-        self, settings: Settings, incarnation: str, reason: str, *, generation: int = 0, timeout_s: float = 30.0
+        self,
+        settings: Settings,
+        incarnation: str,
+        reason: str,
+        *,
+        generation: int | None = None,
+        timeout_s: float = 30.0,
     ) -> None:
-        """``reason`` and ``generation``: see :class:`Redelivery`.
+        """``reason`` and ``generation``: see :class:`Redelivery`; None: what each record had, for what it comes again.
 
         Raises BrokerUnavailable when no broker answers in ``timeout_s``.
         """
@@ -66,14 +72,17 @@ class Redeliverer:
 
     def send(self, record: Any) -> None:  # noqa: ANN401 - a kafka-python record, untyped
         """Send a record again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
-        headers = self._marked(record, list(record.headers or ()))
-        self.send_bytes(record.topic, record.key, record.value, headers, partition=record.partition)
+        # Kafka allows a header without a value, and a record with neither key nor value; kafka-python sends neither.
+        # Empty ones are what the stages make of them at the first delivery as well.
+        headers = self._marked(record, [(name, value or b"") for name, value in record.headers or ()])
+        value = b"" if record.key is None and record.value is None else record.value
+        self.send_bytes(record.topic, record.key, value, headers, partition=record.partition)
 
     def send_bytes(
         self,
         topic: str,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         headers: Sequence[tuple[str, bytes]],
         *,
         partition: int | None = None,
@@ -130,10 +139,12 @@ class Redeliverer:
         """Headers that say where the record entered first; behind the first topic the event itself says it."""
         if record.topic != MENTIONS:
             before = via(headers)
-            return [*without(headers), Via(positions=before.positions, generation=self._generation).header()]
+            generation = before.generation if self._generation is None else self._generation
+            return [*without(headers), Via(positions=before.positions, generation=generation).header()]
         here = Origin(
             incarnation=self._incarnation, topic=record.topic, partition=record.partition, offset=record.offset
         )
-        received_at = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp > 0 else None
-        again = Redelivery.of_record(here, headers, self._reason, received_at).replace_stored(self._generation)
+        again = Redelivery.of_record(here, headers, self._reason, moment_of(record.timestamp))
+        if self._generation is not None:
+            again = again.replace_stored(self._generation)
         return [*without(headers), again.header()]

@@ -53,7 +53,10 @@ class Redelivery(Struct, frozen=True, kw_only=True):
     def of_record(
         cls, position: Origin, headers: Iterable[tuple[str, bytes]], reason: str, received_at: datetime | None
     ) -> "Redelivery":
-        """What to say when the record at ``position`` with these headers is sent again."""
+        """What to say when the record at ``position`` with these headers is sent again, for what it was sent before.
+
+        ``received_at`` holds for one that comes again for the first time.
+        """
         try:
             before = cls.of(headers)
         except EventError:
@@ -65,6 +68,7 @@ class Redelivery(Struct, frozen=True, kw_only=True):
             reason=reason,
             received_at=before.received_at,
             earlier=(position, *before.earlier)[:MOST_EARLIER],
+            generation=before.generation,
         )
 
     @classmethod

@@ -3,14 +3,18 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
 
+from agents.incoming import Incoming
 from pipeline.dead.resend import resend
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.errors import BrokerUnavailable
@@ -19,7 +23,8 @@ from pipeline.kafka.client import client_options
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.redeliver import Redeliverer
-from pipeline.kafka.topics import MENTIONS
+from pipeline.kafka.redelivery import HEADER, VIA, Redelivery, Via, delivery, via
+from pipeline.kafka.topics import DETECTED, MENTIONS
 from pipeline.replay import SAVE_EVERY, Part, Progress, Replay, load
 from pipeline.settings import Settings
 from pipeline.sources.pace import Pace, PacePolicy
@@ -29,6 +34,8 @@ from tests.freezing import freeze, thaw
 from tests.integration.store_support import NOW
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.embedded]
+
+FIRST = Origin(incarnation="inc", topic=MENTIONS, partition=2, offset=7)
 
 MakeSettings = Callable[..., Settings]
 
@@ -138,3 +145,94 @@ def test_a_dead_letter_that_was_not_confirmed_is_not_replayed(settings: Settings
         with pytest.raises(BrokerUnavailable):
             resend([letters], redeliverer, cast(DeadActions, cast(Any, history)))
     assert set(history.written) == {"sending"}
+
+
+@pytest.fixture
+def sent_again(settings: Settings) -> Callable[..., Any]:
+    """Send a record to partition 0 and redeliver it for a repair; gives what came the second time."""
+
+    def again(generation: int | None = None, **record: Any) -> Any:
+        producer = KafkaProducer(**client_options(settings), acks="all", enable_idempotence=False)
+        first = producer.send(MENTIONS, partition=0, **record).get(10).offset
+        producer.close()
+        incarnation = read_incarnation(settings)
+        with RangeReader(settings) as records:
+            with Redeliverer(settings, incarnation, "repair", generation=generation) as redeliverer:
+                for one in records.read(MENTIONS, 0, first, first + 1):
+                    redeliverer.send(one)
+                redeliverer.flush()
+            (found,) = records.read(MENTIONS, 0, first + 1, first + 2)
+        return found
+
+    return again
+
+
+NOW_S = int(time.time())
+MISTAKEN = {"seconds": NOW_S, "microseconds": NOW_S * 10**6, "nanoseconds": NOW_S * 10**9, "none": 0}
+
+
+@pytest.mark.parametrize("unit", MISTAKEN)
+def test_a_stamp_that_cannot_be_one_is_believed_no_more_than_at_first(
+    sent_again: Callable[..., Any], unit: str
+) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = Incoming.of_record(sent_again(value=b"{}", timestamp_ms=MISTAKEN[unit]))
+    came = delivery(found.origin("i"), found.headers)
+    assert came.received_at is None
+    # ... so that the stage falls back on the time of this delivery
+    assert found.received_at(datetime.now(UTC)) >= before
+
+
+def test_a_stamp_that_can_be_one_is_kept(sent_again: Callable[..., Any]) -> None:
+    stamp = datetime(2026, 11, 23, 10, 0, 0, 123000, tzinfo=UTC)
+    found = Incoming.of_record(sent_again(value=b"{}", timestamp_ms=int(stamp.timestamp() * 1000)))
+    assert delivery(found.origin("i"), found.headers).received_at == stamp
+
+
+@pytest.mark.parametrize(("told", "expected"), [(None, 7), (0, 0), (9, 9)])
+def test_a_repair_keeps_what_a_record_was_sent_for(
+    sent_again: Callable[..., Any], told: int | None, expected: int
+) -> None:
+    """``replay --rejudge`` lost it: the repair of it must judge anew as well; a replay says itself."""
+    rejudged = Redelivery(origin=FIRST, reason="replay", received_at=NOW, generation=7)
+    found = sent_again(value=b"{}", headers=[rejudged.header()], generation=told)
+    again = Redelivery.of(found.headers)
+    assert again is not None
+    assert (again.origin, again.generation) == (FIRST, expected)
+
+
+def test_a_repair_behind_the_first_stage_keeps_it_too(settings: Settings) -> None:
+    mark = Via(positions=(FIRST,), generation=7)
+    record = SimpleNamespace(topic=DETECTED, partition=0, offset=0, key=b"k", value=b"{}", headers=[mark.header()])
+    with Redeliverer(settings, read_incarnation(settings), "repair") as redeliverer:
+        redeliverer.send(record)
+        redeliverer.flush()
+    with RangeReader(settings) as records:
+        (found,) = records.read(DETECTED, 0, 0, 1)
+    assert via(found.headers) == mark
+
+
+@pytest.mark.parametrize("name", ["traceparent", HEADER, VIA])
+def test_a_header_without_a_value_is_passed_on_as_an_empty_one(settings: Settings, name: str) -> None:
+    """Kafka allows it, kafka-python's producer does not."""
+    record = SimpleNamespace(
+        topic=MENTIONS, partition=0, offset=5, timestamp=0, key=b"k", value=b"{}", headers=[(name, None), ("a", b"1")]
+    )
+    with Redeliverer(settings, read_incarnation(settings), "repair") as redeliverer:
+        redeliverer.send(record)
+        redeliverer.flush()
+    with RangeReader(settings) as records:
+        (found,) = records.read(MENTIONS, 0, 0, 1)
+    kept = [] if name in {HEADER, VIA} else [(name, b"")]
+    assert found.headers[:-1] == [*kept, ("a", b"1")]
+    again = Redelivery.of(found.headers)
+    assert again is not None
+    assert again.origin.offset == 5
+
+
+def test_a_record_with_neither_key_nor_value_is_sent_again(settings: Settings) -> None:
+    record = SimpleNamespace(topic=MENTIONS, partition=0, offset=5, timestamp=0, key=None, value=None, headers=[])
+    with Redeliverer(settings, read_incarnation(settings), "repair") as redeliverer:
+        redeliverer.send(record)
+        redeliverer.flush()
+        assert redeliverer.sent_to == {0: 1}

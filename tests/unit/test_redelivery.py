@@ -54,6 +54,12 @@ def test_a_lost_redelivery_is_named_by_the_next_one() -> None:
     assert via(came.headers).positions == (third, HERE)
 
 
+def test_a_lost_redelivery_comes_again_for_what_it_was_sent() -> None:
+    lost = Redelivery(origin=FIRST, reason="replay", received_at=RECEIVED, generation=7)
+    again = Redelivery.of_record(HERE, (lost.header(),), "repair", None)
+    assert (again.reason, again.generation) == ("repair", 7)
+
+
 def test_a_header_that_made_it_a_dead_letter_is_not_carried_on() -> None:
     again = Redelivery.of_record(HERE, ((HEADER, b"{"),), "repair", RECEIVED)
     assert (again.origin, again.earlier) == (HERE, ())
