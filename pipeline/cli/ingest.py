@@ -15,10 +15,11 @@ import click
 
 from pipeline.errors import InputError, LinesRejected
 from pipeline.settings import Settings, load_settings
-from pipeline.sources.checkpoint import SUFFIX
-from pipeline.sources.ingest import Ingest, Plan, Summary, lock, sniff_format
+from pipeline.sources.ingest import Ingest, Summary, lock
 from pipeline.sources.interrupt import Interruptions, StopNow
 from pipeline.sources.lines import open_input, unpacked
+from pipeline.sources.place import SUFFIX
+from pipeline.sources.plan import Plan, sniff_format
 from pipeline.sources.table import Dialect, check_encoding, parse_map
 
 EPILOG = """\b

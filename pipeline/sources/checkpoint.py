@@ -2,16 +2,30 @@
 
 import hashlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
 from pipeline.durable import replace_bytes
 from pipeline.errors import InputError
 from pipeline.sources.lines import TAIL_BYTES, Line
+from pipeline.sources.place import unwritable
 
-SUFFIX = ".babelwatch-ingest"
 HEAD_BYTES = 4096
+Outcome = Literal["accepted", "rejected", "blank"]
+
+
+class LastRow(msgspec.Struct, kw_only=True, frozen=True):
+    """What is undone when a last row that was not finished has grown, and is read again."""
+
+    start: int
+    """Byte at which it begins ..."""
+    line: int
+    """... and lines before it: a row of CSV may have several."""
+    outcome: Outcome
+    """Where it was counted."""
+    rejects_bytes: int
+    """Size of the rejects file before it."""
 
 
 class Checkpoint(msgspec.Struct, kw_only=True):
@@ -25,7 +39,9 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     last_start: int = 0
     """Where the last of those lines begins."""
     terminated: bool = True
-    """Whether that line had its line feed."""
+    """Whether that line had its line feed, and left no quote open."""
+    last_row: LastRow | None = None
+    """The row that ends there, where it was not finished; None also in checkpoints of before this was kept."""
     head: str = ""
     """Digest of the first bytes (up to ``position``, at most HEAD_BYTES) ..."""
     tail: str = ""
@@ -40,11 +56,14 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     rejects_bytes: int = 0
     """Size of the rejects file at this point: what a killed run wrote after it is cut off."""
 
-    def advance(self, line: Line) -> None:
-        """Move behind ``line``."""
+    def advance(self, line: Line, row: LastRow | None = None, *, finished: bool = True) -> None:
+        """Move behind ``line``, which ends ``row`` (None: a header), and count that; not ``finished``: it may grow."""
         self.position, self.line = line.end, line.number
-        self.last_start, self.terminated = line.start, line.terminated
+        self.last_start, self.terminated = line.start, line.terminated and finished
         self.tail = digest(line.tail)
+        self.last_row = None if self.terminated else row
+        if row is not None:
+            self._count(row.outcome, 1)
 
     def seal(self, head: bytes) -> None:
         """Set the digest of the beginning; ``head`` are the file's first bytes (HEAD_BYTES where there are so many)."""
@@ -53,7 +72,7 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     def mismatch(self, stream: BinaryIO) -> str | None:
         """None when ``stream`` (at its start) is the file that this describes, now positioned to go on; else why not.
 
-        A last line without a line feed that has grown since is read again from its beginning.
+        A last row that was not finished and has grown since is taken back: it is read again from its beginning.
         """
         if digest(stream.read(min(HEAD_BYTES, self.position))) != self.head:
             return "its beginning has changed"
@@ -62,9 +81,25 @@ class Checkpoint(msgspec.Struct, kw_only=True):
         if digest(stream.read(self.position - tail_at)) != self.tail:
             return "what was read of it has changed"
         if not self.terminated and stream.read(1):
-            self.position, self.line = self.last_start, self.line - 1
+            self._take_back(stream)
         stream.seek(self.position)
         return None
+
+    def _take_back(self, stream: BinaryIO) -> None:
+        row = self.last_row
+        if row is None:
+            self.position, self.line = self.last_start, self.line - 1
+        else:
+            self.position, self.line, self.rejects_bytes = row.start, row.line, row.rejects_bytes
+            self._count(row.outcome, -1)
+        # A run that is stopped before it has read the row again saves this: it must describe the file up to here.
+        self.last_start = max(0, self.position - TAIL_BYTES)
+        stream.seek(self.last_start)
+        self.tail = digest(stream.read(self.position - self.last_start))
+        self.terminated, self.last_row = True, None
+
+    def _count(self, outcome: Outcome, by: int) -> None:
+        setattr(self, outcome, getattr(self, outcome) + by)
 
 
 def digest(data: bytes) -> str:
@@ -94,6 +129,4 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     try:
         replace_bytes(path, msgspec.json.format(msgspec.json.encode(checkpoint), indent=1) + b"\n")
     except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror or error}: use --state PATH for a place that can be written"
-        ) from None
+        raise unwritable(path, error) from None

@@ -3,30 +3,28 @@
 import fcntl
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 
 from pipeline.errors import BrokerUnavailable, InputError, MessageTooLarge
 from pipeline.kafka.topics import MAX_MESSAGE_BYTES
 from pipeline.metrics import INGEST
 from pipeline.sources import checkpoint as checkpoints
-from pipeline.sources.checkpoint import HEAD_BYTES, Checkpoint
+from pipeline.sources.checkpoint import HEAD_BYTES, Checkpoint, LastRow, Outcome
 from pipeline.sources.intake import Intake
 from pipeline.sources.interrupt import StopNow
-from pipeline.sources.lines import Line, read_lines
+from pipeline.sources.lines import read_lines
+from pipeline.sources.plan import Plan, json_rows, read_header
 from pipeline.sources.rejects import Rejects
-from pipeline.sources.table import Dialect, Row, Table
+from pipeline.sources.table import Row, Table
 from schemas.events import EventError
 
-Format = Literal["jsonl", "csv"]
 COMMIT_ROWS = 2_000
 COMMIT_S = 1.0
 """How much a killed run may send again."""
 STOP_FLUSH_S = 10.0
-BOM = b"\xef\xbb\xbf"
 
 
 class Outlet(Protocol):
@@ -39,32 +37,6 @@ class Outlet(Protocol):
     def flush(self, timeout_s: float | None = None) -> None:
         """Return when all of them are confirmed, or raise BrokerUnavailable."""
         ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is read, and how."""
-
-    name: str
-    """For messages: the path as given, or ``-``."""
-    format: Format
-    source: str
-    """For lines that name none."""
-    dialect: Dialect = field(default_factory=Dialect)
-    state: Path | None = None
-    """Where the checkpoint is kept; None: not resumable."""
-    rejects: Path | None = None
-    restart: bool = False
-    incarnation: str = ""
-    """Of the broker that the messages go to."""
-    entrance: str = "ingest"
-    """Which command sends, for the metrics."""
-
-    def options(self) -> str:
-        """Digest of what decides the meaning (and thereby the id) of a line."""
-        d = self.dialect
-        parts = (self.format, self.source, sorted(d.columns.items()), d.delimiter, d.encoding, str(d.timezone))
-        return checkpoints.digest(repr(parts).encode())
 
 
 @dataclass
@@ -81,17 +53,6 @@ class Summary:
     started_over: str = ""
     """Why a checkpoint was not used, if so."""
     seconds: float = 0.0
-
-
-def sniff_format(name: str, head: bytes) -> Format:
-    """Format by the name's ending, else by the first bytes. Raises InputError for a JSON array."""
-    stem = name.lower().removesuffix(".gz")
-    if stem.endswith((".csv", ".tsv")):
-        return "csv"
-    first = head.removeprefix(BOM).lstrip()[:1]
-    if first == b"[":
-        raise InputError(f"{name} is one JSON array, not JSON Lines: jq -c '.[]' {name} makes lines of it")
-    return "jsonl" if stem.endswith((".jsonl", ".ndjson", ".json")) or first in (b"{", b"") else "csv"
 
 
 def lock(file: BinaryIO, name: str) -> None:
@@ -204,21 +165,24 @@ class Ingest:
         why = found.mismatch(self._stream)
         if why is not None:
             raise InputError(f"{self._plan.name} is not the file that was begun ({why}); {again}")
-        return found
+        # at 0 the only line, of a CSV the header, was half-written: nothing of the file is in
+        return found if found.position else None
 
     def _take(self, row: Row, rejects: Rejects) -> None:
         """Send the row, or list why not."""
+        listed = rejects.size
+        outcome: Outcome = "accepted"
         if row.event == b"":
-            self._state.blank += 1
+            outcome = "blank"
         else:
             try:
                 self._offer(row.event)
-                self._state.accepted += 1
             except EventError as error:
                 INGEST.labels(self._plan.entrance, "rejected").inc()
-                rejects.add(row.first_line, row.last.number, error, row.raw)
-                self._state.rejected += 1
-        self._state.advance(row.last)
+                rejects.add(row.first.number, row.last.number, error, row.raw)
+                outcome = "rejected"
+        taken = LastRow(start=row.first.start, line=row.first.number - 1, outcome=outcome, rejects_bytes=listed)
+        self._state.advance(row.last, taken, finished=row.finished)
 
     def _offer(self, event: bytes | EventError) -> None:
         if isinstance(event, EventError):
@@ -248,25 +212,3 @@ class Ingest:
         if self._plan.state is None:
             return f"{self.summary.lines} lines are confirmed; the rest of the stream is not"
         return f"{self.summary.lines} lines are confirmed; run the same command again to go on after them"
-
-
-def read_header(plan: Plan, stream: BinaryIO) -> tuple[Line | None, Table | None]:
-    """The first line and the table reader of a CSV; nothing is read of JSON Lines. Raises InputError."""
-    if plan.format != "csv":
-        return None, None
-    header = next(read_lines(stream, limit=MAX_MESSAGE_BYTES), None)
-    if header is None:
-        raise InputError(f"{plan.name} is empty: a CSV begins with a line of column names")
-    if header.too_long:
-        raise InputError(f"{plan.name}: line 1 is too long for a line of column names")
-    return header, Table(header, plan.dialect)
-
-
-def json_rows(lines: Iterator[Line]) -> Iterator[Row]:
-    """Each line as a row of its own."""
-    for line in lines:
-        data = line.data.removeprefix(BOM) if line.number == 1 else line.data
-        event: bytes | EventError = data.strip()
-        if line.too_long:
-            event = EventError("too_large", f"{line.end - line.start} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
-        yield Row(line.number, line, event, data)

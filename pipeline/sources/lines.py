@@ -45,6 +45,12 @@ def open_input(path: Path) -> tuple[BinaryIO, BinaryIO]:
     return unpacked(file), cast("BinaryIO", file)
 
 
+def check_seekable(file: BinaryIO, name: str, advice: str) -> None:
+    """Raise InputError, ending with ``advice``, for what can be read only once: a pipe, as `<(...)` gives one."""
+    if not file.seekable():
+        raise InputError(f"{name} is not a file that can be read again from its start: {advice}")
+
+
 def unpacked(file: io.BufferedReader) -> BinaryIO:
     """``file`` itself, or a gzip reader over it when its first bytes are gzip's."""
     if file.peek(2)[:2] == GZIP_MAGIC:
@@ -55,7 +61,8 @@ def unpacked(file: io.BufferedReader) -> BinaryIO:
 def read_lines(stream: BinaryIO, *, limit: int, start: int = 0, number: int = 0) -> Iterator[Line]:
     """Yield the lines from the stream's position on, which is byte ``start``, after line ``number``.
 
-    A line of more than ``limit`` bytes comes without its data (``too_long``) and costs no more memory than that.
+    A line of more than ``limit`` bytes comes without its data (``too_long``) and costs no more memory than that. One
+    without a line feed is the last: what a writer adds to it meanwhile is the rest of that line, not the next one.
     Raises InputError when the gzip data is damaged; what came before it was yielded.
     """
     at = start
@@ -81,5 +88,8 @@ def read_lines(stream: BinaryIO, *, limit: int, start: int = 0, number: int = 0)
             raise
         number += 1
         data = b"" if too_long else raw.rstrip(b"\r\n")
-        yield Line(number, at, at + size, data, too_long, tail.endswith(b"\n"), tail)
-        at += size
+        line = Line(number, at, at + size, data, too_long, tail.endswith(b"\n"), tail)
+        yield line
+        if not line.terminated:
+            return
+        at = line.end

@@ -1,12 +1,13 @@
 """What an ingest could not take: each line with its number, its reason and its bytes, in a file and on the terminal."""
 
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from pipeline.errors import InputError
+from pipeline.sources.place import unwritable
 from pipeline.terminal import printable
 from schemas.events import EventError
 
@@ -21,16 +22,17 @@ class Rejects:
 
     ``keep`` bytes of an existing file are kept (those that a checkpoint vouches for), the rest is cut off; the file
     appears with the first reject. ``path`` None: the terminal only. Raises InputError when it cannot be written.
+
+    ``size`` is that of the file in bytes, 0 without one.
     """
 
     def __init__(self, path: Path | None, *, source: str, keep: int = 0) -> None:
         self._path, self._source = path, source
         self._file: BinaryIO | None = None
         self._shown = 0
-        self.size = keep
-        if path is not None and path.exists():
-            with self._opened(path, "r+b") as file:
-                file.truncate(keep)
+        self.size = 0
+        if path is not None:
+            self.size = self._cut(path, keep)
 
     def add(self, line: int, last_line: int, error: EventError, raw: bytes) -> None:
         """One rejected line, or the lines of one rejected row."""
@@ -43,9 +45,7 @@ class Rejects:
         if self._path is None:
             return
         if self._file is None:
-            self._file = self._opened(self._path, "ab")
-            # what somebody said, with a name perhaps: for the user's eyes
-            self._path.chmod(0o600)
+            self._file = self._opened(self._path)
         entry = {
             "line": line,
             "last_line": last_line,
@@ -67,10 +67,26 @@ class Rejects:
         if self._file is not None:
             self._file.close()
 
-    def _opened(self, path: Path, mode: str) -> BinaryIO:
+    def _cut(self, path: Path, keep: int) -> int:
+        """Cut ``path`` to at most ``keep`` bytes; return how many it has then."""
         try:
-            return path.open(mode)  # type: ignore[return-value]
+            with path.open("r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                if size > keep:
+                    file.truncate(keep)
+        except FileNotFoundError:
+            return 0
         except OSError as error:
-            raise InputError(
-                f"{path}: {error.strerror or error}: use --rejects PATH for a place that can be written"
-            ) from None
+            raise unwritable(path, error) from None
+        # smaller: it was moved away, or edited, since the checkpoint; truncating would pad it with NUL
+        return min(keep, size)
+
+    def _opened(self, path: Path) -> BinaryIO:
+        try:
+            file = path.open("ab")
+            if path.is_file():
+                # what somebody said, with a name perhaps: for the user's eyes; a device stays as it is
+                path.chmod(0o600)
+        except OSError as error:
+            raise unwritable(path, error) from None
+        return file

@@ -1,15 +1,15 @@
 """A file looked through before anything of it is sent: how much, from when to when, and what would be refused."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Final
 
 from pipeline.detect import Limits
 from pipeline.kafka.topics import MAX_MESSAGE_BYTES
-from pipeline.sources.ingest import Plan, json_rows, read_header
 from pipeline.sources.intake import Intake
 from pipeline.sources.lines import read_lines
+from pipeline.sources.plan import Plan, json_rows, read_header
 from pipeline.sources.rejects import Rejects
 from schemas.events import EventError
 
@@ -49,13 +49,14 @@ def survey(
     limits: Limits,
     listed: Rejects,
     *,
+    invalid: Rejects | None = None,
     now: datetime | None = None,
     on_row: Callable[[], None] = lambda: None,
 ) -> Survey:
     """Read ``stream`` (at its start) to its end by the code that sends it, and send nothing.
 
-    Rows whose time the workers would refuse at ``now`` go to ``listed``, with their line. Raises InputError for
-    damaged input.
+    Rows whose time the workers would refuse at ``now`` go to ``listed``, with their line; those that are not valid for
+    another reason to ``invalid``, where it is given (sending lists them anyway). Raises InputError for damaged input.
     """
     now = now or datetime.now(UTC)
     intake = Intake(Limits(limits.max_text_chars, _ANY_AGE, _ANY_FUTURE))
@@ -79,9 +80,11 @@ def survey(
         except EventError as error:
             if error.reason not in ("too_old", "in_the_future"):
                 found.invalid += 1
+                if invalid is not None:
+                    invalid.add(row.first.number, row.last.number, error, row.raw)
                 continue
             setattr(found, error.reason, getattr(found, error.reason) + 1)
-            listed.add(row.first_line, row.last.number, error, row.raw)
+            listed.add(row.first.number, row.last.number, error, row.raw)
     listed.flush()
     return found
 
@@ -99,6 +102,14 @@ def describe(found: Survey) -> str:
             counts.append(f"{number:,} {what}")
     dates = f"; from {_day(found.first)} to {_day(found.last)}" if found.first and found.last else ""
     return ", ".join(counts) + dates
+
+
+def as_fields(found: Survey) -> dict[str, object]:
+    """The survey for JSON; times in RFC 3339, UTC."""
+    fields: dict[str, object] = {"rows": found.rows, **asdict(found)}
+    for name, moment in (("first", found.first), ("last", found.last)):
+        fields[name] = moment and moment.astimezone(UTC).isoformat()
+    return fields
 
 
 def _day(moment: datetime) -> str:

@@ -32,12 +32,14 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the line at which it begins, the last line that it covers, and its event or why there is none."""
+    """One row: the first and the last line that it covers, and its event or why there is none."""
 
-    first_line: int
+    first: Line
     last: Line
     event: bytes | EventError
     raw: bytes
+    finished: bool
+    """False for the last row of an input that ends without a line feed or within quotes: it may be half-written."""
 
 
 def parse_map(text: str) -> dict[str, str]:
@@ -179,26 +181,33 @@ class _Feed:
     def __init__(self, lines: Iterable[Line], encoding: str) -> None:
         self._lines = iter(lines)
         self._encoding = encoding
-        self.first_line = 0
-        self.last: Line | None = None
-        self.raw: list[bytes] = []
-        self.problem: EventError | None = None
+        self.begin()
 
     def begin(self) -> None:
         """A new row starts."""
-        self.first_line, self.last, self.raw, self.problem = 0, None, [], None
+        self.first: Line | None = None
+        self.last: Line | None = None
+        self.raw: list[bytes] = []
+        self.problem: EventError | None = None
+        self.ended = False
+        """Whether the row wanted another line and there was none."""
 
     def row(self, event: bytes | EventError) -> Row:
         """The row that the lines since :meth:`begin` make up."""
-        assert self.last is not None  # noqa: S101 - a row comes from lines
-        return Row(self.first_line, self.last, event, b"\n".join(self.raw))
+        assert self.first is not None  # noqa: S101 - a row comes from lines
+        assert self.last is not None  # noqa: S101
+        finished = self.last.terminated and not self.ended
+        return Row(self.first, self.last, event, b"\n".join(self.raw), finished)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        self.first_line = self.first_line or line.number
+        line = next(self._lines, None)
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        self.first = self.first or line
         self.last = line
         self.raw.append(line.data)
         if line.too_long:

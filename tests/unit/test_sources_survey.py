@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.detect import Limits
 from pipeline.sources.backfill_meter import Meter
-from pipeline.sources.ingest import Ingest, Plan
+from pipeline.sources.ingest import Ingest
 from pipeline.sources.intake import Intake
+from pipeline.sources.plan import Plan
 from pipeline.sources.rejects import Rejects
 from pipeline.sources.survey import Survey, describe, survey
 from pipeline.sources.table import Dialect

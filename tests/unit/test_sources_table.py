@@ -20,7 +20,8 @@ def rows(data: bytes, dialect: Dialect | None = None) -> Iterator[tuple[int, Any
     table = Table(next(lines), dialect or Dialect())
     for row in table.rows(lines):
         event = row.event
-        yield row.first_line, (event.reason, str(event)) if isinstance(event, EventError) else json.loads(event or "0")
+        told = (event.reason, str(event)) if isinstance(event, EventError) else json.loads(event or "0")
+        yield row.first.number, told
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
