@@ -1,16 +1,29 @@
-"""Dead letters on their way to ``mentions.dead``."""
+"""Dead letters on their way to ``mentions.dead``, and what ends with them."""
 
 import logging
 from datetime import UTC, datetime
 
+import msgspec
+from msgspec import Struct
+
 from agents.incoming import Headers, Incoming
 from agents.outbox import Outgoing
 from pipeline.kafka.deadletter import CUT_HEADER, PREFIX, DeadLetter
-from pipeline.kafka.topics import DEAD
+from pipeline.kafka.redelivery import HEADER, via
+from pipeline.kafka.topics import DEAD, DETECTED, SCORED
 from pipeline.metrics import DEAD_LETTERS
 from schemas.events import Origin
 
 log = logging.getLogger(__name__)
+
+
+class _Between(Struct):
+    """Of an event between two stages, whatever else is wrong with it: where its message entered."""
+
+    origin: Origin | None = None
+
+
+_between = msgspec.json.Decoder(_Between)
 
 
 def dead_letter(message: Incoming, origin: Origin, stage: str, reason: str, error: str) -> DeadLetter:
@@ -54,3 +67,22 @@ def _record(value: bytes, key: bytes | None, headers: Headers, size: int) -> Out
         return _record(value[: len(value) // 2], None, (*ours, (CUT_HEADER, str(size).encode())), size)
 
     return Outgoing(DEAD, key, value, headers, instead=smaller if value else None)
+
+
+def ended_with(letter: DeadLetter) -> list[Origin]:
+    """Every position that has ended when ``letter`` has: its own, and where the same message entered or came again.
+
+    A letter of a later stage about an event that cannot be decoded is kept under the event's own position. Where the
+    message entered the event says itself, if that much of it can be read.
+    """
+    positions = [letter.origin]
+    # Beside a header that made it a dead letter, the other one is the sender's, not a stage's.
+    if all(name != HEADER for name, _ in letter.headers):
+        positions += via(letter.headers).positions
+    if letter.origin.topic in {DETECTED, SCORED}:
+        try:
+            entered = _between.decode(letter.value).origin
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            entered = None
+        positions += [entered] if entered is not None else []
+    return positions

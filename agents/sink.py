@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from agents.backoff import Backoff, Stopping
 from agents.control import Control
-from agents.dead import dead_letter
+from agents.dead import dead_letter, ended_with
 from agents.dead import outgoing as dead_outgoing
 from agents.incoming import Incoming
 from agents.outbox import Outbox
@@ -182,13 +182,20 @@ class DeadSinkStage:
     def __init__(self, url: str, incarnation: str, control: Control) -> None:
         self._incarnation = incarnation
         self._store: Store[DeadLetter, object] = Store(url, _write_dead_letters, control)
+        self._ledger: Store[DeadLetter, object] = Store(url, _write_endings, control)
 
     async def handle(self, batch: Sequence[Incoming]) -> None:
-        """See :class:`agents.stage.Stage`. A letter that cannot even be stored stays in the topic, counted."""
+        """See :class:`agents.stage.Stage`. A letter that cannot even be stored stays in the topic, counted.
+
+        It is in the ledger all the same: to send its message again would only make one more of the same.
+        """
         _, refused = await self._store.write([self._letter(message) for message in batch])
         for letter, error in refused:
             SINK_MENTIONS.labels("dead_letter_refused").inc()
             log.error("dead letter of %s cannot be stored and stays in the topic only: %s", letter.origin, error)
+        _, unknown = await self._ledger.write([letter for letter, _ in refused])
+        for letter, error in unknown:
+            log.error("where %s ended cannot be written into the ledger: %s", letter.origin, error)
 
     def _letter(self, message: Incoming) -> DeadLetter:
         try:
@@ -210,12 +217,12 @@ def _write_mentions(client: Any, rows: Sequence[Arrived]) -> WriteOutcome:  # no
 
 def _write_dead_letters(client: Any, letters: Sequence[DeadLetter]) -> object:  # noqa: ANN401
     written = DeadLetterStore(client).write(letters)
-    LedgerStore(client).write(
-        intervals(
-            (position, "dead") for letter in letters for position in (letter.origin, *via(letter.headers).positions)
-        )
-    )
+    _write_endings(client, letters)
     return written
+
+
+def _write_endings(client: Any, letters: Sequence[DeadLetter]) -> object:  # noqa: ANN401
+    return LedgerStore(client).write(intervals((position, "dead") for one in letters for position in ended_with(one)))
 
 
 def _short(error: BaseException) -> str:

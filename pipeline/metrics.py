@@ -79,7 +79,7 @@ MODEL_BEHIND = Gauge(
 )
 SINK_MENTIONS = Counter(
     "babelwatch_sink_mentions_total",
-    "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted",
+    "What became of mentions in the sink: stored, repeat, conflicting, edit, superseded, deleted; dead_letter_refused",
     ["outcome"],
 )
 LEDGER_GAPS = Gauge(

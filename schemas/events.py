@@ -30,6 +30,10 @@ UNSURE: Final[Label] = "unsure"
 MAX_REVISION: Final = 2**43 - 1
 """Milliseconds since 1970 fit (until the year 2248), so a source may use its own edit time as revision."""
 
+MAX_PARTITION: Final = 2**31 - 1
+MAX_OFFSET: Final = 2**63 - 1
+"""Kafka's own bounds (INT32 and INT64 of its protocol): no record is beyond them, and the tables take what is not."""
+
 UtcTime = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset; kept in UTC, milliseconds")]
 Tenant = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 SourceName = Annotated[str, Meta(min_length=1, max_length=64, description="where it was said, e.g. 'bluesky'")]
@@ -47,8 +51,8 @@ class Origin(Struct, frozen=True, kw_only=True):
 
     incarnation: str
     topic: str
-    partition: Annotated[int, Meta(ge=0)]
-    offset: Annotated[int, Meta(ge=0)]
+    partition: Annotated[int, Meta(ge=0, le=MAX_PARTITION)]
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)]
 
 
 class Mention(Struct, kw_only=True, omit_defaults=False):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from schemas.events import Origin
 
 PREFIX = "bw-"
@@ -44,17 +46,24 @@ class DeadLetter:
 
     @classmethod
     def from_record(cls, value: bytes, key: bytes | None, headers: Headers) -> "DeadLetter":
-        """Rebuild from a record of topic ``mentions.dead``. Raises ValueError when its headers are not ours."""
+        """Rebuild from a record of topic ``mentions.dead``. Raises ValueError when its headers are not ours.
+
+        Nor is an origin that no record can have: nothing would store it.
+        """
         facts = {n[len(PREFIX) :]: v.decode("utf-8", "replace") for n, v in headers if n.startswith(PREFIX)}
         try:
             return cls(
                 value=value,
                 key=key,
-                origin=Origin(
-                    incarnation=facts["incarnation"],
-                    topic=facts["topic"],
-                    partition=int(facts["partition"]),
-                    offset=int(facts["offset"]),
+                # Unlike a call, a conversion checks the bounds; msgspec.ValidationError is a ValueError.
+                origin=msgspec.convert(
+                    {
+                        "incarnation": facts["incarnation"],
+                        "topic": facts["topic"],
+                        "partition": int(facts["partition"]),
+                        "offset": int(facts["offset"]),
+                    },
+                    Origin,
                 ),
                 stage=facts["stage"],
                 reason=facts["reason"],

@@ -97,14 +97,14 @@ def account(
     accounts = Accounts()
     log = log_of(address, incarnation, sent)
     accounts.ends = {topic: sum(by.values()) for topic, by in log.ends.items()}
-    letters = _letters(client, accounts, log)
-    _mentions(client, accounts, log, sent["mentions"], letters, arrived)
+    letters = _letters(client, incarnation, accounts, log)
+    _mentions(client, incarnation, accounts, log, sent["mentions"], letters, arrived)
     _good(client, accounts, set(good))
     _behind(accounts, log, sent, sink)
     return accounts
 
 
-def _letters(client: Client, accounts: Accounts, log: Log) -> dict[tuple[str, int, int], str]:
+def _letters(client: Client, ours: str, accounts: Accounts, log: Log) -> dict[tuple[str, int, int], str]:
     """(topic, partition, offset) -> MD5 of the value, of every dead letter of this broker's."""
     rows = client.execute(
         "SELECT incarnation, topic, `partition`, `offset`, lower(hex(MD5(value))), reason, stage "
@@ -116,7 +116,7 @@ def _letters(client: Client, accounts: Accounts, log: Log) -> dict[tuple[str, in
         accounts.dead[topic] = accounts.dead.get(topic, 0) + 1
         key = f"{stage}: {reason}"
         accounts.reasons[key] = accounts.reasons.get(key, 0) + 1
-        if incarnation != "forged":
+        if incarnation == ours:
             found[topic, partition, offset] = md5
     there = {tuple(row[:4]) for row in rows}
     for wrong, what in ((log.places - there, "are not stored"), (there - log.places, "are stored and were never sent")):
@@ -126,6 +126,7 @@ def _letters(client: Client, accounts: Accounts, log: Log) -> dict[tuple[str, in
 
 def _mentions(
     client: Client,
+    ours: str,
     accounts: Accounts,
     log: Log,
     sent: Sent,
@@ -142,7 +143,8 @@ def _mentions(
     intervals: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
     for partition, first, last, outcome in client.execute(
         "SELECT `partition`, first, last, toString(outcome) FROM ledger WHERE topic = 'mentions' "
-        "AND incarnation != 'forged' ORDER BY `partition`, first"
+        "AND incarnation = %(ours)s ORDER BY `partition`, first",
+        {"ours": ours},
     ):
         intervals[partition].append((first, last, outcome))
     for partition, end in ends.items():

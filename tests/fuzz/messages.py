@@ -206,8 +206,8 @@ class Maker:
         origin = {
             "incarnation": "forged",
             "topic": self._rng.choice(("mentions", "x" * 300, "mentions.dead")),
-            "partition": self._rng.choice((0, 3, 2**31 - 1)),
-            "offset": self._rng.choice((0, 2**40, 2**62)),
+            "partition": self._rng.choice((0, 3, 2**31 - 1, 2**31, 2**32, 2**64)),
+            "offset": self._rng.choice((0, 2**40, 2**63 - 1, 2**63, 2**64)),
         }
         return self._dumps(
             {

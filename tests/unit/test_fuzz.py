@@ -41,6 +41,9 @@ def test_keys_and_headers_are_hostile_too() -> None:
     assert {len(one.key) for one in found if one.key is not None} >= {0, 4_000}
     names = {name for one in found for name, _ in one.headers}
     assert {"babelwatch-redelivery", "babelwatch-via", "bw-offset"} <= names
+    forged = b"".join(value for one in found for _, value in one.headers if b'"incarnation": "forged"' in value)
+    for beyond in (b'"partition": %d' % 2**32, b'"partition": %d' % 2**31, b'"offset": %d' % 2**63):
+        assert beyond in forged, "positions that no record can have"
 
 
 def test_for_batches_most_is_json() -> None:

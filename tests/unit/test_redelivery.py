@@ -71,3 +71,23 @@ def test_a_generation_is_handed_on_within_its_bounds() -> None:
     too_great = (HEADER, msgspec.json.encode({"origin": FIRST, "reason": "replay", "generation": 4095}))
     with pytest.raises(EventError):
         delivery(HERE, (too_great,))
+
+
+@pytest.mark.parametrize("field", ["partition", "offset"])
+@pytest.mark.parametrize("place", ["origin", "earlier"])
+def test_a_position_that_no_record_can_have_is_refused_at_once(field: str, place: str) -> None:
+    greatest = {"partition": 2**31 - 1, "offset": 2**63 - 1}[field]
+
+    def header(number: int) -> tuple[str, bytes]:
+        first = msgspec.to_builtins(FIRST)
+        forged = first | {field: number}
+        said = {"origin": first, "reason": "repair"} | (
+            {"origin": forged} if place == "origin" else {"earlier": [forged]}
+        )
+        return HEADER, msgspec.json.encode(said)
+
+    assert delivery(HERE, (header(greatest),)).reason == "repair"
+    for number in (greatest + 1, 2**64, -1):
+        with pytest.raises(EventError) as error:
+            delivery(HERE, (header(number),))
+        assert error.value.reason == "bad_redelivery"
