@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -20,10 +20,9 @@ from pipeline.settings import Settings, load_settings
 from pipeline.sources.backfill_meter import Meter
 from pipeline.sources.ingest import Ingest, Summary, lock
 from pipeline.sources.interrupt import Interruptions, StopNow
-from pipeline.sources.lines import open_input
-from pipeline.sources.place import SUFFIX
+from pipeline.sources.lines import check_seekable, open_input
+from pipeline.sources.place import Place, check_appendable, check_replaceable
 from pipeline.sources.plan import Plan, sniff_format
-from pipeline.sources.rejects import Rejects
 from pipeline.sources.table import Dialect, check_encoding, parse_map
 
 if TYPE_CHECKING:
@@ -38,8 +37,12 @@ Try it:
 \b
 Exit codes: 0 all rows are in; 10 all but the rejected ones; 2 a file or an option cannot be used,
 or rows are out of range; 3 the broker does not answer; 130 stopped (go on by the same command).
+--dry-run exits with what sending would: 0, 10 or 2.
 """
-OUT_OF_RANGE: Final = ".out-of-range.jsonl"
+NO_PIPE: Final = (
+    "backfill reads each file twice, so it takes no pipe and no standard input: write it to a file first "
+    "(`babelwatch ingest -` takes a pipe, without the check and the pauses)"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ class Options:
 
     rate: float
     max_waiting: int
-    skip: bool
     as_json: bool
 
 
@@ -71,9 +73,16 @@ class Options:
 @click.option("--encoding", default="utf-8", show_default=True, help="CSV: encoding of the files.")
 @click.option("--timezone", "zone", help="CSV: of times without an offset, e.g. UTC or Europe/Lisbon.")
 @click.option("--source", help="Source of rows that name none. Default: each file's name without its endings.")
+@click.option(
+    "--state-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where progress, rejects and rows out of range are kept. Default: beside each file.",
+)
 @click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier run did.")
 @click.option("--dry-run", is_flag=True, help="Only the check; needs no service.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summaries as JSON, one line per file.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the summaries (--dry-run: the checks) as JSON, one line per file."
+)
 def command(
     files: tuple[str, ...],
     rate: float,
@@ -85,6 +94,7 @@ def command(
     encoding: str,
     zone: str | None,
     source: str | None,
+    state_dir: Path | None,
     restart: bool,
     dry_run: bool,
     as_json: bool,
@@ -95,16 +105,21 @@ def command(
     sent. Then they are sent as `ingest` sends them, with the same progress beside each file: stopped or killed, the
     same command goes on, and what is sent twice counts once.
     """
+    from pipeline.cli.backfill_check import check
+    from pipeline.detect import Limits
+
     settings = load_settings()
-    options = Options(rate, max_waiting, skip, as_json)
+    options = Options(rate, max_waiting, as_json)
     dialect = Dialect(parse_map(mapping), delimiter_of(delimiter), check_encoding(encoding), zone_of(zone))
     with ExitStack() as stack:
         work: list[tuple[Plan, BinaryIO]] = []
-        for file in dict.fromkeys(files):
+        places = _places(files, state_dir)
+        for file, place in places.items():
             if file == "-":
-                raise InputError("backfill reads each file twice, so it takes no standard input: `babelwatch ingest -`")
+                raise InputError(f"-: {NO_PIPE}")
             stream, on_disk = open_input(Path(file))
             stack.callback(on_disk.close)
+            check_seekable(on_disk, file, NO_PIPE)
             lock(on_disk, file)
             kind = sniff_format(file, stream.peek(1024)) if format_ == "auto" else format_  # type: ignore[attr-defined]
             plan = Plan(
@@ -112,42 +127,34 @@ def command(
                 format="csv" if kind == "csv" or (format_ == "auto" and dialect.columns) else "jsonl",
                 source=source or default_source(file),
                 dialect=dialect,
-                state=Path(file + SUFFIX),
-                rejects=Path(file + ".rejects.jsonl"),
+                state=place.state,
+                rejects=place.rejects,
+                out_of_range=place.out_of_range,
                 restart=restart,
                 entrance="backfill",
             )
             work.append((plan, stream))
-        rows = _check(work, settings, options)
+        if not dry_run:
+            for place in places.values():
+                check_replaceable(place.state)
+                check_appendable(place.rejects)
+        rows = check(work, Limits.of(settings), skip=skip, dry_run=dry_run, as_json=as_json)
         if not dry_run:
             _send(work, rows, settings, options, stack)
 
 
-def _check(work: list[tuple[Plan, BinaryIO]], settings: Settings, options: Options) -> list[int]:
-    """Look through every file; return rows per file. Raises InputError when rows are out of range, unless skipped."""
-    from pipeline.detect import Limits
-    from pipeline.sources.survey import describe, survey
-
-    rows, refused = [], []
-    for plan, stream in work:
-        path = Path(plan.name + OUT_OF_RANGE)
-        listed = Rejects(path, source=plan.name)
-        with closing(listed):
-            found = survey(plan, stream, Limits.of(settings), listed)
-        if not found.out_of_range:
-            path.unlink(missing_ok=True)
-        stream.seek(0)
-        if not options.as_json:
-            print(f"{plan.name}: {describe(found)}")
-        rows.append(found.rows)
-        if found.out_of_range:
-            refused.append(f"{found.out_of_range:,} of {plan.name} (all lines are in {path})")
-    if refused and not options.skip:
-        raise InputError(
-            f"rows out of range: {'; '.join(refused)}. Nothing was sent. Correct their dates, leave them out with "
-            "--skip-out-of-range, or set a greater BABELWATCH_MAX_AGE_DAYS (for the language workers too)"
-        )
-    return rows
+def _places(files: tuple[str, ...], folder: Path | None) -> dict[str, Place]:
+    """Each file, once, with its place. Raises InputError when two files would share one."""
+    places: dict[str, Place] = {}
+    for file in dict.fromkeys(files):
+        places[file] = Place.of(file, folder)
+        same = next((other for other in places if other != file and places[other] == places[file]), None)
+        if same is not None:
+            raise InputError(
+                f"--state-dir {folder}: {same} and {file} have one name, and would share their progress: load them one "
+                "after the other, each with a folder of its own"
+            )
+    return places
 
 
 def _send(
@@ -171,7 +178,7 @@ def _send(
     stops = Interruptions("stopping: what was read is being confirmed; Ctrl-C again stops without that")
 
     policy = PacePolicy(options.rate, options.max_waiting, patience_s=settings.connect_timeout_s)
-    rejected = 0
+    rejected, lists = 0, []
     with stops:
         for (plan, stream), total in zip(work, rows, strict=True):
             meter = Meter(plan.name, total)
@@ -179,10 +186,12 @@ def _send(
             paced = PacedOutlet(outlet, pace)
             ingest = Ingest(replace(plan, incarnation=incarnation), stream, Intake(Limits.of(settings)), paced)
             summary = _run(ingest, pace, meter, stops, plan.name)
-            rejected += summary.rejected
+            if summary.rejected:
+                rejected += summary.rejected
+                lists.append(str(plan.rejects))
             _report(plan, summary, pace.paused_s, options)
     if rejected:
-        raise LinesRejected(f"{rejected:,} rows were rejected: line and reason of each are in FILE.rejects.jsonl")
+        raise LinesRejected(f"{rejected:,} rows were rejected: line and reason of each are in {', '.join(lists)}")
 
 
 def _sleep(stops: Interruptions, meter: Meter) -> Callable[[float], None]:

@@ -17,8 +17,8 @@ from pipeline.errors import InputError, LinesRejected
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.ingest import Ingest, Summary, lock
 from pipeline.sources.interrupt import Interruptions, StopNow
-from pipeline.sources.lines import open_input, unpacked
-from pipeline.sources.place import SUFFIX
+from pipeline.sources.lines import check_seekable, open_input, unpacked
+from pipeline.sources.place import OPTION, REJECTS, SUFFIX, Place, check_appendable, check_replaceable
 from pipeline.sources.plan import Plan, sniff_format
 from pipeline.sources.table import Dialect, check_encoding, parse_map
 
@@ -34,6 +34,10 @@ Exit codes: 0 all lines are in; 10 all but the rejected ones; 2 the file or an o
 cannot be used; 3 the broker does not answer; 130 stopped by Ctrl-C (go on by the same command).
 """
 
+NO_PIPE = (
+    "its progress could not be kept. Write it to a file first, or send it as standard input, which cannot be resumed: "
+    "... | babelwatch ingest -"
+)
 MULTI_CHAR = {"tab": "\t", "\\t": "\t"}
 
 
@@ -45,10 +49,13 @@ MULTI_CHAR = {"tab": "\t", "\\t": "\t"}
 @click.option("--encoding", default="utf-8", show_default=True, help="CSV: encoding of the file.")
 @click.option("--timezone", "zone", help="CSV: of times without an offset, e.g. UTC or Europe/Lisbon.")
 @click.option("--source", help="Source of lines that name none. Default: the file's name without its endings.")
-@click.option(
-    "--rejects", type=click.Path(path_type=Path), help="Where rejected lines go. Default: FILE.rejects.jsonl."
-)
+@click.option("--rejects", type=click.Path(path_type=Path), help=f"Where rejected lines go. Default: FILE{REJECTS}.")
 @click.option("--state", type=click.Path(path_type=Path), help=f"Where the progress is kept. Default: FILE{SUFFIX}.")
+@click.option(
+    "--state-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder for progress and rejects. Default: that of FILE.",
+)
 @click.option("--restart", is_flag=True, help="Begin at the start, whatever an earlier run did.")
 @click.option("--dry-run", is_flag=True, help="Check every line; send nothing, keep nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -62,6 +69,7 @@ def command(
     source: str | None,
     rejects: Path | None,
     state: Path | None,
+    state_dir: Path | None,
     restart: bool,
     dry_run: bool,
     as_json: bool,
@@ -76,6 +84,8 @@ def command(
     settings = load_settings()
     dialect = Dialect(parse_map(mapping), delimiter_of(delimiter), check_encoding(encoding), zone_of(zone))
     stdin = file == "-"
+    if stdin and state_dir is not None:
+        raise InputError("--state-dir: standard input has no progress to keep; its rejects go to --rejects PATH")
     with ExitStack() as stack:
         if stdin:
             on_disk = cast("BinaryIO", sys.stdin.buffer)
@@ -83,19 +93,26 @@ def command(
         else:
             stream, on_disk = open_input(Path(file))
             stack.callback(on_disk.close)
+            if not dry_run:
+                check_seekable(on_disk, file, NO_PIPE)
             lock(on_disk, file)
         head: bytes = stream.peek(1024)  # type: ignore[attr-defined]
         kind = sniff_format(file, head) if format_ == "auto" else format_
         keep = not stdin and not dry_run
+        place = Place.of(file, state_dir)
         plan = Plan(
             name=file,
             format="csv" if kind == "csv" or (format_ == "auto" and dialect.columns) else "jsonl",
             source=source or default_source(file),
             dialect=dialect,
-            state=(state or Path(file + SUFFIX)) if keep else None,
-            rejects=rejects or (Path(file + ".rejects.jsonl") if keep else None),
+            state=(state or place.state) if keep else None,
+            rejects=rejects or (place.rejects if keep else None),
             restart=restart,
         )
+        if plan.state is not None:
+            check_replaceable(plan.state, "--state PATH" if state else OPTION)
+        if plan.rejects is not None:
+            check_appendable(plan.rejects, "--rejects PATH" if rejects else OPTION)
         _run(plan, stream, on_disk, settings, dry_run=dry_run, as_json=as_json, stack=stack)
 
 
