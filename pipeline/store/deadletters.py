@@ -38,10 +38,14 @@ class Filter:
     origin: Origin | None = None
     place: tuple[str, int, int] | None = None
     """(topic, partition, offset) under any incarnation of the broker."""
+    broker: str | None = None
+    """How the incarnation begins."""
     since: datetime | None = None
     until: datetime | None = None
     contains: bytes | None = None
     """Somewhere in the bytes."""
+    stored_until: datetime | None = None
+    """Stored then or before, by ClickHouse's clock."""
 
     def sql(self) -> tuple[str, dict[str, Any]]:
         """A condition over ``dead_letters FINAL``, and its parameters."""
@@ -64,6 +68,12 @@ class Filter:
         if self.until is not None:
             conditions.append("failed_at < fromUnixTimestamp64Milli(%(until)s)")
             parameters["until"] = _millis(self.until)
+        if self.stored_until is not None:
+            conditions.append("stored_at <= fromUnixTimestamp64Milli(%(stored_until)s)")
+            parameters["stored_until"] = _millis(self.stored_until)
+        if self.broker is not None:
+            conditions.append("startsWith(incarnation, %(broker)s)")
+            parameters["broker"] = self.broker
         if self.contains is not None:
             # As hexadecimal digits: a parameter is text, and these are any bytes.
             conditions.append("position(value, unhex(%(contains)s)) > 0")
@@ -150,6 +160,24 @@ class DeadLetterStore:
         with clear_errors(self._client):
             rows = self._client.execute(sql, {**parameters, "limit": limit}, settings=_BYTES)
         return [_letter(row) for row in rows]
+
+    def as_of_now(self, wanted: "Filter") -> "Filter":
+        """``wanted``, without what dies or arrives from now on: whoever agrees to a number of letters means these.
+
+        By both clocks: one that dies again has a later ``failed_at`` (the workers' clocks), and one that the sink
+        was late with may have an earlier one, but is stored later (ClickHouse's clock).
+        """
+        where, parameters = wanted.sql()
+        newest = "toUnixTimestamp64Milli(max(failed_at)), toUnixTimestamp64Milli(max(stored_at))"
+        sql = f"SELECT {newest} FROM dead_letters FINAL WHERE {where}"  # noqa: S608 - constants
+        with clear_errors(self._client):
+            failed_ms, stored_ms = self._client.execute(sql, parameters)[0]
+        until = _EPOCH + timedelta(milliseconds=failed_ms + 1)
+        return replace(
+            wanted,
+            until=until if wanted.until is None else min(until, wanted.until),
+            stored_until=_EPOCH + timedelta(milliseconds=stored_ms),
+        )
 
     def total(self, wanted: "Filter") -> int:
         """How many letters match."""

@@ -1,41 +1,19 @@
 """``babelwatch dead`` on a real ClickHouse: filters, and bytes that would like to own the terminal."""
 
 import json
-import os
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from pipeline.cli.dead import parse_origin, parse_since
 from pipeline.errors import InputError
-from pipeline.kafka.deadletter import DeadLetter
 from pipeline.settings import Settings
 from pipeline.store.client import connect
 from pipeline.store.deadletters import DeadLetterStore
 from pipeline.store.migrations import migrate
-from schemas.events import Origin
-
-NOW = datetime.now(UTC)
-HOSTILE = b'\x1b]0;owned\x07\x1b[2J\xe2\x80\xae\xff\x00{"text": "\xe3\x83\xab"}\r\n\x9b31m'
-
-
-def letter(
-    offset: int, *, incarnation: str = "inc-aaaa-1", hours: float = 0, reason: str = "not_json", stage: str = "language"
-) -> DeadLetter:
-    return DeadLetter(
-        value=HOSTILE,
-        key=b"\x1b[5m",
-        origin=Origin(incarnation=incarnation, topic="mentions", partition=3, offset=offset),
-        stage=stage,
-        reason=reason,
-        error="the value is not JSON: \x1b[31m\u202e",
-        failed_at=NOW - timedelta(hours=hours),
-        headers=(("tra\x1bce", b"\x9b1m"),),
-    )
+from tests.integration.dead_support import HOSTILE, NOW, Dead, command, letter
 
 
 @pytest.fixture
@@ -53,16 +31,8 @@ def url(clickhouse_url: str) -> str:
 
 
 @pytest.fixture
-def dead(url: str, make_settings: Callable[..., Settings]) -> Callable[..., subprocess.CompletedProcess[bytes]]:
-    data_dir = make_settings().data_dir
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("BABELWATCH_", "KAFKA_"))}
-        environment |= {"CLICKHOUSE_URL": url, "BABELWATCH_DATA_DIR": str(data_dir)}
-        argv = [sys.executable, "-c", "from pipeline.cli.main import main; main()", "dead", *arguments]
-        return subprocess.run(argv, env=environment, capture_output=True, timeout=60, check=False)
-
-    return run
+def dead(url: str, make_settings: Callable[..., Settings]) -> Dead:
+    return command(url, make_settings().data_dir)
 
 
 def harmless(shown: bytes) -> bool:
@@ -72,7 +42,7 @@ def harmless(shown: bytes) -> bool:
     ]
 
 
-def test_list_shows_the_newest_first_and_no_escapes(dead: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+def test_list_shows_the_newest_first_and_no_escapes(dead: Dead) -> None:
     done = dead("list")
     assert done.returncode == 0, done.stderr
     assert harmless(done.stdout)
@@ -98,16 +68,14 @@ def test_list_shows_the_newest_first_and_no_escapes(dead: Callable[..., subproce
         (["--reason", "nothing' OR 1=1 --"], []),
     ],
 )
-def test_filters(
-    dead: Callable[..., subprocess.CompletedProcess[bytes]], filters: list[str], offsets: list[int]
-) -> None:
+def test_filters(dead: Dead, filters: list[str], offsets: list[int]) -> None:
     done = dead("list", "--json", *filters)
     assert done.returncode == 0, done.stderr
     assert [int(json.loads(line)["origin"].split("@")[0].split("/")[2]) for line in done.stdout.splitlines()] == offsets
     assert done.stdout.isascii()
 
 
-def test_show_escapes_what_raw_gives_as_it_is(dead: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+def test_show_escapes_what_raw_gives_as_it_is(dead: Dead) -> None:
     shown = dead("show", "mentions/3/1")
     assert shown.returncode == 0, shown.stderr
     assert harmless(shown.stdout)
@@ -116,14 +84,14 @@ def test_show_escapes_what_raw_gives_as_it_is(dead: Callable[..., subprocess.Com
     assert json.loads(dead("show", "mentions/3/1", "--json").stdout)["origin"] == "mentions/3/1@inc-aaaa-1"
 
 
-def test_one_place_of_two_brokers(dead: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+def test_one_place_of_two_brokers(dead: Dead) -> None:
     newest = dead("show", "mentions/3/3")
     assert b"mentions/3/3@inc-aaaa-1" in newest.stdout
     assert b"mentions/3/3@inc-bbbb" in newest.stderr
     assert b"@inc-bbbb-2" in dead("show", "mentions/3/3@inc-bbbb").stdout
 
 
-def test_what_is_not_there(dead: Callable[..., subprocess.CompletedProcess[bytes]]) -> None:
+def test_what_is_not_there(dead: Dead) -> None:
     missing = dead("show", "mentions/3/99")
     assert missing.returncode == 2
     assert b"no dead letter at" in missing.stderr

@@ -145,6 +145,16 @@ def test_fixed_and_replayed_it_counts_once_with_its_history(pipeline: Pipeline) 
     assert pipeline.stored() == 1
 
 
+def test_all_ends_although_each_dies_again(pipeline: Pipeline) -> None:
+    """Slower than they die: a run that also took what died in it would go on for ever."""
+    pipeline.send(*(b"{not json %d" % n for n in range(5)))
+    wait_until("five are dead", lambda: pipeline.letters.open_count() == 5, 60)
+    code, said, errors = pipeline.dead("replay", "--all", "--rate", "2", "--yes")
+    assert (code, "5 sent" in said) == (0, True), errors
+    wait_until("all died again", lambda: pipeline.letters.open_count() == 5, 30)
+    assert {tuple(pipeline.history(origin)) for origin in pipeline.origins()} == {("sending", "replayed")}
+
+
 def test_a_sending_that_was_cut_short_is_open_and_sent_again(pipeline: Pipeline) -> None:
     pipeline.send(*(json.dumps({**GOOD, "id": f"m{n}", "version": 99}).encode() for n in range(4)))
     wait_until("four are dead", lambda: pipeline.letters.open_count() == 4, 60)

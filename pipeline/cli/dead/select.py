@@ -14,6 +14,7 @@ from pipeline.kafka.deadletter import DeadLetter
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings
 from pipeline.terminal import printable
+from schemas.events import Origin
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 200
 """Letters in memory at a time: each may have 4 MiB."""
+CANDIDATES: Final = 10
+"""Letters of one place that are named at most."""
 
 
 def filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,11 +70,11 @@ def settings_here() -> Settings:
     return discover(load_settings())
 
 
-def connected() -> "Client":
-    """A client of ClickHouse. Raises SettingsError; connecting errors come with the first query."""
+def connected(timeout_s: float = 60.0) -> "Client":
+    """A client of ClickHouse that waits so long for a reply. Raises SettingsError; others come with the first query."""
     from pipeline.store.client import connect
 
-    return connect(settings_here().require_clickhouse())
+    return connect(settings_here().require_clickhouse(), timeout_s=timeout_s)
 
 
 def find(client: "Client", origin: str) -> tuple[DeadLetter, list[str]]:
@@ -79,24 +82,58 @@ def find(client: "Client", origin: str) -> tuple[DeadLetter, list[str]]:
 
     Raises InputError when there is none.
     """
-    from pipeline.store.deadletters import DeadLetterStore, Filter
-
-    place = parse_origin(origin)
-    letters = DeadLetterStore(client).list(Filter(state="all", place=place[:3]), limit=100)
-    found = [letter for letter in letters if letter.origin.incarnation.startswith(place.incarnation)]
-    if not found:
-        raise InputError(f"no dead letter at {printable(origin, 80)}: `babelwatch dead list` shows which there are")
+    found = _at(client, origin)
     return found[0], [format_origin(other.origin) for other in found[1:]]
 
 
+def find_one(client: "Client", origin: str) -> DeadLetter:
+    """The letter at ORIGIN. Raises InputError when there is none, or when several brokers had one there.
+
+    Open or not: who wants one erased that was purged before must not erase another's that is open.
+    """
+    found = _at(client, origin)
+    if len(found) == 1:
+        return found[0]
+    short = [format_origin(letter.origin) for letter in found]
+    # Names that are cut alike would be refused again.
+    names = short if len(set(short)) == len(short) else [as_dict(letter)["origin"] for letter in found]
+    raise InputError(
+        f"{printable(origin, 80)} is the place of {len(found):,} letters, of as many brokers; name one of them: "
+        + ", ".join(
+            f"{printable(name)} (failed {letter.failed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+            for name, letter in zip(names[:CANDIDATES], found, strict=False)
+        )
+        + (f" and {len(found) - CANDIDATES:,} more" if len(found) > CANDIDATES else "")
+    )
+
+
+def _at(client: "Client", origin: str) -> list[DeadLetter]:
+    """All letters that ORIGIN may mean, the newest first. Raises InputError when there is none."""
+    from pipeline.store.deadletters import DeadLetterStore, Filter
+
+    place = parse_origin(origin)
+    found = DeadLetterStore(client).list(
+        Filter(state="all", place=place[:3], broker=place.incarnation or None), limit=100
+    )
+    if not found:
+        raise InputError(f"no dead letter at {printable(origin, 80)}: `babelwatch dead list` shows which there are")
+    return [letter for letter in found if letter.origin.incarnation == place.incarnation] or found
+
+
 def pages(client: "Client", chosen: "Filter") -> Iterator[list[DeadLetter]]:
-    """Yield all letters that match, the oldest first, a page at a time. What changes meanwhile is not met twice."""
+    """Yield all letters that match, the oldest first, a page at a time; each origin once.
+
+    One that dies again meanwhile comes later in this order, or not at all where the worker's clock is behind.
+    """
     from pipeline.store.deadletters import DeadLetterStore
 
     store = DeadLetterStore(client)
     after: DeadLetter | None = None
+    met: set[Origin] = set()
     while page := store.list(chosen, limit=PAGE, after=after, oldest=True):
-        yield page
+        if fresh := [letter for letter in page if letter.origin not in met]:
+            yield fresh
+        met.update(letter.origin for letter in fresh)
         after = page[-1]
 
 

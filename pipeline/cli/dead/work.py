@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from pipeline.cli.dead.parse import format_origin
-from pipeline.cli.dead.select import confirm, connected, find, pages, settings_here, wanted
+from pipeline.cli.dead.select import confirm, connected, find_one, pages, settings_here, wanted
 from pipeline.dead.mend import sending
 from pipeline.errors import InputError, LinesRejected
 from pipeline.kafka.deadletter import DeadLetter
@@ -36,14 +36,15 @@ class Selected(NamedTuple):
             raise InputError("filters go with --all, not with ORIGIN")
 
     def load(self, client: Any) -> tuple[int, Callable[[], Iterator[list[DeadLetter]]]]:  # noqa: ANN401 - a driver's client
-        """How many letters, and their pages."""
+        """How many letters, and their pages: none that dies or arrives later. Raises InputError."""
         from pipeline.store.deadletters import DeadLetterStore
 
         if self.every:
-            chosen = wanted("open", **self.chosen)
-            return DeadLetterStore(client).total(chosen), lambda: pages(client, chosen)
-        letters = [find(client, origin)[0] for origin in dict.fromkeys(self.origins)]
-        return len(letters), lambda: iter([letters])
+            store = DeadLetterStore(client)
+            chosen = store.as_of_now(wanted("open", **self.chosen))
+            return store.total(chosen), lambda: pages(client, chosen)
+        named = {letter.origin: letter for letter in (find_one(client, origin) for origin in self.origins)}
+        return len(named), lambda: iter([list(named.values())])
 
 
 def run(
@@ -73,7 +74,7 @@ def run(
     if not total:
         click.echo("no open dead letters match")
         return
-    _preview(next(letters())[:SHOWN], mend, show, always=dry_run)
+    _preview(next(letters(), [])[:SHOWN], mend, show, always=dry_run)
     if dry_run:
         click.echo(f"{total:,} dead letters would be sent" + (f"; {SHOWN} are shown" if total > SHOWN else ""))
         return
