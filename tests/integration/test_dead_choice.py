@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from pipeline.store.client import connect
 from pipeline.store.deadletters import DeadLetterStore, Filter
 from pipeline.store.migrations import migrate
-from tests.integration.dead_support import Dead, command, letter
+from tests.integration.dead_support import NOW, Dead, command, letter
 
 pytestmark = pytest.mark.embedded
 
@@ -121,3 +121,21 @@ def test_a_letter_that_is_named_twice_is_one(client: Client, store: DeadLetterSt
     store.write([letter(7)])
     total, pages = Selected(("mentions/3/7", "mentions/3/7@inc-aaaa"), False, {}).load(client)
     assert (total, [len(page) for page in pages()]) == (1, [1])
+
+
+def test_a_rehearsal_ends_as_the_real_run_does(dead: Dead, store: DeadLetterStore) -> None:
+    store.write([letter(n) for n in range(3)])
+    arguments = ("fix", "--all", "--set", "text=hello", "--dry-run")
+    none = dead(*arguments)
+    assert (none.returncode, none.stdout) == (10, b"0 dead letters would be sent\n")
+    assert none.stderr.count(b"its bytes are not JSON") == 3
+    assert b"3 of 3 cannot be sent as they are; they stay open" in none.stderr
+
+    store.write([letter(n, reason="invalid", value=FIXABLE) for n in range(10, 22)])
+    some = dead(*arguments)
+    assert (some.returncode, some.stdout.count(b" to mentions\n")) == (10, 10)
+    assert b"12 dead letters would be sent; 10 are shown" in some.stdout
+    assert b"3 of 15 cannot be sent" in some.stderr
+
+    good = dead(*arguments, "--reason", "invalid", "--since", (NOW - timedelta(hours=1)).isoformat())
+    assert (good.returncode, good.stderr) == (0, b"")

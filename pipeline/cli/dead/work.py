@@ -1,5 +1,6 @@
 """What replay and fix share: choose, ask, send with progress, say what could not be sent."""
 
+import itertools
 import sys
 import time
 import uuid
@@ -14,11 +15,16 @@ from pipeline.dead.mend import sending
 from pipeline.errors import InputError, LinesRejected
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.terminal import printable
+from schemas.events import Origin
 
 if TYPE_CHECKING:
     from pipeline.dead.resend import Resent
 
 SHOWN = 10
+Mend = Callable[[DeadLetter], bytes]
+"""The bytes to send for a letter. Raises InputError when it cannot be mended."""
+Show = Callable[[DeadLetter, bytes], str]
+"""What those bytes change, for people."""
 
 
 class Selected(NamedTuple):
@@ -54,8 +60,8 @@ def run(
     rate: float,
     dry_run: bool,
     yes: bool,
-    mend: Callable[[DeadLetter], bytes] | None = None,
-    show: Callable[[DeadLetter, bytes], str] | None = None,
+    mend: Mend | None = None,
+    show: Show | None = None,
 ) -> None:
     """Send the letters, mended by ``mend``; ``show`` says what that changes. Raises BabelwatchError, exits with 130."""
     from pipeline.dead.resend import resend
@@ -74,10 +80,13 @@ def run(
     if not total:
         click.echo("no open dead letters match")
         return
-    _preview(next(letters(), [])[:SHOWN], mend, show, always=dry_run)
     if dry_run:
-        click.echo(f"{total:,} dead letters would be sent" + (f"; {SHOWN} are shown" if total > SHOWN else ""))
+        _rehearse(letters(), mend, show)
         return
+    if show is not None:
+        for letter in next(letters(), [])[:SHOWN]:
+            if (why := _preview(letter, mend, show)) is not None:
+                print(f"{format_origin(letter.origin)}: {printable(why)}", file=sys.stderr)
     confirm(what, total, yes)
     stops = Interruptions("stopping: what was sent is being confirmed")
     settings.require_kafka()
@@ -118,25 +127,39 @@ def _report(result: "Resent", total: int) -> None:
             f"{result.sent:,} sent; one that dies again is in `babelwatch dead list` again, where the others ended "
             "says `babelwatch reconcile`"
         )
-    for letter, why in result.refused[:SHOWN]:
-        print(f"not sent: {format_origin(letter.origin)}: {printable(why)}", file=sys.stderr)
-    if result.refused:
-        raise LinesRejected(f"{len(result.refused):,} of {total:,} cannot be sent as they are; they stay open")
+    _refuse([(letter.origin, why) for letter, why in result.refused[:SHOWN]], len(result.refused), total)
 
 
-def _preview(
-    letters: list[DeadLetter],
-    mend: Callable[[DeadLetter], bytes] | None,
-    show: Callable[[DeadLetter, bytes], str] | None,
-    *,
-    always: bool,
-) -> None:
-    """Say what changes, or (``always``) at least where each goes."""
-    if show is None and not always:
-        return
-    for letter in letters:
-        try:
-            one = sending(letter, None if mend is None else mend(letter))
-            print(f"{format_origin(letter.origin)} to {one.topic}" + (f"\n{show(letter, one.value)}" if show else ""))
-        except InputError as error:
-            print(f"{format_origin(letter.origin)}: {printable(str(error))}", file=sys.stderr)
+def _refuse(some: list[tuple[Origin, str]], number: int, total: int) -> None:
+    """Name ``some`` of the ``number`` that cannot be sent. Raises LinesRejected unless that is 0."""
+    for origin, why in some:
+        print(f"not sent: {format_origin(origin)}: {printable(why)}", file=sys.stderr)
+    if number:
+        raise LinesRejected(f"{number:,} of {total:,} cannot be sent as they are; they stay open")
+
+
+def _rehearse(letters: Iterator[list[DeadLetter]], mend: Mend | None, show: Show | None) -> None:
+    """Do everything with all letters but send them, say what would be sent, and raise what the real run would."""
+    able = unable = 0
+    refused: list[tuple[Origin, str]] = []
+    for letter in itertools.chain.from_iterable(letters):
+        why = _preview(letter, mend, show, quiet=able >= SHOWN)
+        if why is None:
+            able += 1
+            continue
+        unable += 1
+        if len(refused) < SHOWN:
+            refused.append((letter.origin, why))
+    click.echo(f"{able:,} dead letters would be sent" + (f"; {SHOWN} are shown" if able > SHOWN else ""))
+    _refuse(refused, unable, able + unable)
+
+
+def _preview(letter: DeadLetter, mend: Mend | None, show: Show | None, *, quiet: bool = False) -> str | None:
+    """Say, unless ``quiet``, where a letter goes and what changes; return why it cannot be sent, or None."""
+    try:
+        one = sending(letter, None if mend is None else mend(letter))
+    except InputError as error:
+        return str(error)
+    if not quiet:
+        print(f"{format_origin(letter.origin)} to {one.topic}" + (f"\n{show(letter, one.value)}" if show else ""))
+    return None
