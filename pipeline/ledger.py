@@ -69,6 +69,17 @@ def intervals(entries: Iterable[tuple[Origin, Outcome]]) -> list[Interval]:
     return found
 
 
+def merged(gaps: Iterable[Gap]) -> list[Gap]:
+    """The same offsets in order, each in one gap, and in as few as possible."""
+    found: list[Gap] = []
+    for gap in sorted(gaps):
+        if found and found[-1].partition == gap.partition and gap.start <= found[-1].end:
+            found[-1] = Gap(gap.partition, found[-1].start, max(found[-1].end, gap.end))
+        else:
+            found.append(gap)
+    return found
+
+
 def ranges(there: Iterable[int], start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield (first, last) of what lies from ``start`` to ``end`` (exclusive) and is not ``there`` (sorted)."""
     expected = start

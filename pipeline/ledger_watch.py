@@ -1,18 +1,21 @@
-"""Looks at the ledger again and again while the stream runs, each time only at what is new and at what was missing."""
+"""Looks at the ledger again and again while the stream runs: at what is new or was missing, and once an hour at all."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from pipeline.kafka.barrier import Barrier
 from pipeline.kafka.offsets import OffsetReader
 from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.topics import MENTIONS
-from pipeline.ledger import Bounds, Gap, Proof, prove
+from pipeline.ledger import Bounds, Gap, Proof, merged, prove
+from pipeline.ledger_sweep import Sweep
 from pipeline.metrics import LEDGER_GAPS, LEDGER_UNPROVABLE, LEDGER_WATERMARK
 from pipeline.reconcile import Reconciliation, ledger_begins, look
 from pipeline.repair import settle
-from pipeline.store.ledger import MOST_GAPS, LedgerStore
+from pipeline.store.ledger import MOST_GAPS, LedgerStore, Mark
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +25,27 @@ SHOWN: Final = 5
 class LedgerWatch:
     """What is known of each partition between two looks. One thread at a time."""
 
-    def __init__(self, reader: OffsetReader, records: RangeReader, store: LedgerStore, incarnation: str) -> None:
+    def __init__(
+        self,
+        reader: OffsetReader,
+        records: RangeReader,
+        store: LedgerStore,
+        incarnation: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock``: seconds, by which it is time to look at everything again."""
         self._reader = reader
         self._records = records
         self._store = store
         self._incarnation = incarnation
+        self._sweep = Sweep(store, incarnation, clock)
         self._begins: dict[int, int] | None = None
         self._seen: dict[int, int] = {}
-        """Partition -> offset up to which was looked; below it only ``_open`` is missing."""
+        """Partition -> offset up to which was looked; of those below it only ``_open`` are known to be missing."""
         self._open: dict[int, list[Gap]] = {}
+        self._marked: dict[int, Mark] = {}
+        """Partition -> mark that this watch has found or left in ClickHouse."""
         self._told: set[Gap] = set()
 
     def look(self, pause: Callable[[], bool]) -> Reconciliation | None:
@@ -43,29 +58,51 @@ class LedgerWatch:
         while not barrier.passed():
             if not pause():
                 return None
-        if self._begins is None:
-            self._begins = ledger_begins(self._store, self._incarnation, barrier)
-            proven = {m.partition: m.proven for m in self._store.marks(self._incarnation) if m.topic == MENTIONS}
-            self._seen = {p: max(begin, proven.get(p, 0)) for p, begin in self._begins.items()}
-        newest = self._newest(barrier, self._begins)
-        if newest.gaps and settle(self._reader, self._records, self._store, self._incarnation, newest.proofs):
-            newest = self._newest(barrier, self._begins)
-        proofs = tuple(self._with_open(proof) for proof in newest.proofs)
-        found = Reconciliation(self._incarnation, proofs, self._begins)
-        for proof in proofs:
-            missing = [*proof.lost, *proof.gaps]
+        marks = self._marks()
+        begins = self._begin(barrier, marks)
+        self._go_back(begins, marks)
+        swept = self._sweep.part(begins, self._seen)
+        for partition, gaps in swept.items():
+            self._open[partition] = merged([*self._open.get(partition, []), *gaps])
+        newest = self._newest(barrier, begins)
+        fresh = [_with(proof, swept.get(proof.partition, []), proof.bounds) for proof in newest.proofs]
+        if any(proof.gaps for proof in fresh) and settle(
+            self._reader, self._records, self._store, self._incarnation, fresh
+        ):
+            newest = self._newest(barrier, begins)
+        proofs = tuple(self._with_open(proof, begins) for proof in newest.proofs)
+        for new, proof in zip(newest.proofs, proofs, strict=True):
             # An answer that is full may have left some out: they are found from its end on.
-            full = len(missing) >= MOST_GAPS
-            self._seen[proof.partition] = missing[-1].end if full else proof.bounds.high
-            self._open[proof.partition] = missing
+            missing = [*new.lost, *new.gaps]
+            self._seen[proof.partition] = missing[-1].end if len(missing) >= MOST_GAPS else proof.bounds.high
+            self._open[proof.partition] = [*proof.lost, *proof.gaps]
+        found = Reconciliation(self._incarnation, proofs, begins)
         self._tell(found)
-        self._store.mark(found.marks())
+        self._keep(found, marks)
         return found
 
-    def _newest(self, barrier: Barrier, begins: dict[int, int]) -> Reconciliation:
+    def _begin(self, barrier: Barrier, marks: Mapping[int, Mark]) -> dict[int, int]:
+        """Where the ledger begins; the first look goes on from where the one before it had proved everything."""
+        if self._begins is None:
+            self._begins = ledger_begins(self._store, self._incarnation, barrier)
+            self._seen = {p: max(begin, marks[p].proven if p in marks else 0) for p, begin in self._begins.items()}
+            self._marked = dict(marks)
+        return self._begins
+
+    def _go_back(self, begins: Mapping[int, int], marks: Mapping[int, Mark]) -> None:
+        """Look again from what is proved by a mark that is another one than this watch has left.
+
+        `babelwatch reconcile` has found something; or ClickHouse was restored from a backup, as its marks were.
+        """
+        for partition, seen in self._seen.items():
+            mark = marks.get(partition)
+            if mark != self._marked.get(partition):
+                self._seen[partition] = min(seen, begins.get(partition, 0) if mark is None else mark.proven)
+
+    def _newest(self, barrier: Barrier, begins: Mapping[int, int]) -> Reconciliation:
         return look(self._reader, self._store, self._incarnation, barrier, begins, self._seen, count=False)
 
-    def _with_open(self, proof: Proof) -> Proof:
+    def _with_open(self, proof: Proof, begins: Mapping[int, int]) -> Proof:
         """``proof`` of what is new, with what is still missing of what was missing before."""
         partition, bounds = proof.partition, proof.bounds
         before = [
@@ -73,9 +110,18 @@ class LedgerWatch:
             for known in self._open.get(partition, [])
             for gap in self._store.gaps(self._incarnation, MENTIONS, partition, known.start, known.end)
         ]
-        low = self._begins.get(partition, 0) if self._begins else 0
-        whole = Bounds(low, bounds.high, bounds.log_begin, bounds.log_end)
-        return prove(partition, whole, [*before, *proof.lost, *proof.gaps], {})
+        return _with(proof, before, replace(bounds, low=begins.get(partition, 0)))
+
+    def _marks(self) -> dict[int, Mark]:
+        found = self._store.marks(self._incarnation)
+        return {mark.partition: replace(mark, age_s=0.0) for mark in found if mark.topic == MENTIONS}
+
+    def _keep(self, found: Reconciliation, before: Mapping[int, Mark]) -> None:
+        """Leave marks, but none over one that somebody else has left since this look began: the next look reads it."""
+        now = self._marks()
+        mine = [mark for mark in found.marks() if now.get(mark.partition) == before.get(mark.partition)]
+        self._store.mark(mine)
+        self._marked |= {mark.partition: mark for mark in mine}
 
     def _tell(self, found: Reconciliation) -> None:
         for proof in found.proofs:
@@ -95,6 +141,11 @@ class LedgerWatch:
         elif self._told and not missing:
             log.warning("ledger: nothing is missing any more")
         self._told = missing
+
+
+def _with(proof: Proof, gaps: list[Gap], bounds: Bounds) -> Proof:
+    """``proof``, with more ``gaps``, of what is within ``bounds``."""
+    return prove(proof.partition, bounds, merged([*gaps, *proof.lost, *proof.gaps]), {})
 
 
 def forget_metrics() -> None:

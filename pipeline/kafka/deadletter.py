@@ -46,9 +46,9 @@ class DeadLetter:
 
     @classmethod
     def from_record(cls, value: bytes, key: bytes | None, headers: Headers) -> "DeadLetter":
-        """Rebuild from a record of topic ``mentions.dead``. Raises ValueError when its headers are not ours.
+        """Rebuild from a record of topic ``mentions.dead``.
 
-        Nor is an origin that no record can have: nothing would store it.
+        Raises ValueError when its headers are not ours, or name an origin that no record can have.
         """
         facts = {n[len(PREFIX) :]: v.decode("utf-8", "replace") for n, v in headers if n.startswith(PREFIX)}
         try:

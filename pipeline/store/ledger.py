@@ -6,25 +6,31 @@ from typing import Any, Final
 
 from clickhouse_driver import Client
 
-from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome
+from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome, merged
 from pipeline.store.client import clear_errors
 from pipeline.store.stamps import next_stamp
 
 MOST_GAPS: Final = 10_000
 """Of one partition in one answer; more of them are one more look."""
+SLICE: Final = 2**24
+"""Offsets in one question. Each may be an entry of its own, and the server sorts them in memory: hence a bound, however
+long a partition is."""
 
-_ROWS: Final = (  # the only thing put in is a constant
+# Offsets are cast: of a number above 2**32 ClickHouse makes a UInt64, which has no common type with an Int64.
+_LOW: Final = "toInt64(%(low)s)"
+_HIGH: Final = "toInt64(%(high)s)"
+_ROWS: Final = (  # the only things put in are constants
     # Clipped to the bounds; the primary key finds where to begin, because no interval is longer than MAX_LENGTH.
-    "SELECT greatest(toInt64(first), %(low)s) AS f, least(toInt64(last), %(high)s - 1) AS l, toInt8(outcome) AS o "  # noqa: S608
+    f"SELECT greatest(toInt64(first), {_LOW}) AS f, least(toInt64(last), {_HIGH} - 1) AS l, toInt8(outcome) AS o "  # noqa: S608
     "FROM ledger WHERE incarnation = %(incarnation)s AND topic = %(topic)s AND `partition` = %(partition)s "
-    f"AND first >= greatest(%(low)s - {MAX_LENGTH}, 0) AND first < %(high)s AND last >= %(low)s"
+    f"AND first >= greatest({_LOW} - {MAX_LENGTH}, 0) AND first < {_HIGH} AND last >= {_LOW}"
 )
 _BEFORE: Final = "ORDER BY f, l ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 
 _GAPS: Final = (
     "SELECT covered + 1, f FROM ("  # noqa: S608 - constants
     f"SELECT f, max(l) OVER ({_BEFORE}) AS covered, row_number() OVER (ORDER BY f, l) AS n FROM ("
-    f"SELECT f, l FROM ({_ROWS}) UNION ALL SELECT %(low)s - 1, %(low)s - 1 UNION ALL SELECT %(high)s, %(high)s)"
+    f"SELECT f, l FROM ({_ROWS}) UNION ALL SELECT {_LOW} - 1, {_LOW} - 1 UNION ALL SELECT {_HIGH}, {_HIGH})"
     ") WHERE n > 1 AND f > covered + 1 ORDER BY f LIMIT %(limit)s"
 )
 _LENGTHS: Final = (
@@ -80,10 +86,14 @@ class LedgerStore:
 
     def gaps(self, incarnation: str, topic: str, partition: int, low: int, high: int) -> list[Gap]:
         """Offsets from ``low`` to ``high`` (exclusive) without an entry, the first MOST_GAPS of them in order."""
-        if high <= low:
-            return []
-        rows = self._ask(_GAPS, incarnation, topic, partition, low, high, limit=MOST_GAPS)
-        return [Gap(partition, int(start), int(end)) for start, end in rows]
+        found: list[Gap] = []
+        for first in range(low, high, SLICE):
+            last = min(first + SLICE, high)
+            rows = self._ask(_GAPS, incarnation, topic, partition, first, last, limit=MOST_GAPS - len(found))
+            found = merged([*found, *(Gap(partition, int(start), int(end)) for start, end in rows)])
+            if len(found) >= MOST_GAPS:
+                break
+        return found
 
     def counts(self, incarnation: str, topic: str, partition: int, low: int, high: int) -> dict[Outcome, int]:
         """How many offsets from ``low`` to ``high`` ended how; one that ended in several ways counts once.

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from clickhouse_driver import Client
 
+import pipeline.store.ledger
 from pipeline.ledger import MAX_LENGTH, OUTCOMES, Gap, Interval, Outcome, intervals
 from pipeline.ledger_state import ledger_problems, ledger_state, ledger_warnings
 from pipeline.store.client import connect
-from pipeline.store.ledger import LedgerStore, Mark
+from pipeline.store.ledger import MOST_GAPS, LedgerStore, Mark
 from pipeline.store.migrations import migrate
 from schemas.events import Origin
 
@@ -104,6 +105,33 @@ def test_random_entries_against_plain_sets(store: LedgerStore) -> None:
             if n in ended:
                 expected[min(ended[n], key=OUTCOMES.index)] += 1
         assert store.counts(broker, "mentions", 0, low, high) == expected, (case, entries)
+
+
+@pytest.mark.parametrize("most", [3, MOST_GAPS])
+def test_slices_change_no_answer(store: LedgerStore, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(pipeline.store.ledger, "MOST_GAPS", most)
+    store.write(intervals([(at(n), "stored") for n in (0, 1, 5, 6, 9, 20, 31)]))
+    expected = [(2, 5), (7, 9), (10, 20), (21, 31), (32, 40)][:most]
+    for size in (1, 2, 3, 7, 10, 64):
+        monkeypatch.setattr(pipeline.store.ledger, "SLICE", size)
+        found = store.gaps("inc", "mentions", 0, 0, 40)
+        assert [(gap.start, gap.end) for gap in found[:-1]] == expected[: len(found) - 1], size
+        # the last one of a full answer may go on behind it
+        assert len(found) == len(expected)
+        assert found[-1].start == expected[-1][0]
+        assert found[-1].end == expected[-1][1] or (most == 3 and found[-1].end < expected[-1][1])
+
+
+def test_offsets_beyond_32_bits(store: LedgerStore) -> None:
+    """A partition that has had 1,000 messages a second for 50 days."""
+    first = 2**32 + 5
+    store.write([Interval("inc", "mentions", 0, first, first + 9, "stored")])
+    assert store.gaps("inc", "mentions", 0, first - 1, first + 11) == [
+        Gap(0, first - 1, first),
+        Gap(0, first + 10, first + 11),
+    ]
+    assert store.gaps("inc", "mentions", 0, 0, first) == [Gap(0, 0, first)]
+    assert store.counts("inc", "mentions", 0, 0, first + 11)["stored"] == 10
 
 
 def test_the_last_mark_of_a_partition_is_kept(store: LedgerStore) -> None:

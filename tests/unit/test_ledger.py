@@ -1,9 +1,11 @@
 """Intervals and gaps of the ledger."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger import MAX_LENGTH, OUTCOMES, Bounds, Gap, Outcome, intervals, prove
+from pipeline.ledger import MAX_LENGTH, OUTCOMES, Bounds, Gap, Outcome, intervals, merged, prove
 from schemas.events import Origin
 
 
@@ -50,3 +52,12 @@ def test_what_kafka_has_forgotten_is_told_from_what_can_be_read_again() -> None:
 def test_without_gaps_everything_up_to_the_watermark_is_proven() -> None:
     assert prove(0, Bounds(5, 100, 0, 120), [], {}).proven == 100
     assert prove(0, Bounds(100, 100, 0, 120), [], {}).missing == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40), st.integers(1, 9)), max_size=30))
+def test_merged_gaps_hold_the_same_offsets_once(drawn: list[tuple[int, int, int]]) -> None:
+    gaps = [Gap(partition, start, start + length) for partition, start, length in drawn]
+    found = merged(gaps)
+    held = [(gap.partition, n) for gap in found for n in range(gap.start, gap.end)]
+    assert held == sorted({(gap.partition, n) for gap in gaps for n in range(gap.start, gap.end)})
+    assert all(a.partition != b.partition or a.end < b.start for a, b in pairwise(found))
