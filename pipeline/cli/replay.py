@@ -6,26 +6,35 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from pipeline.cli.dead import parse_since
 from pipeline.cli.options import Rate
+from pipeline.cli.replay_range import Span
 from pipeline.errors import InputError
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pipeline.kafka.offsets import OffsetReader
-    from pipeline.replay import Part, Progress
+    from pipeline.replay_state import Progress
 
 ANSWER_S: Final = 10.0
 
 
+class How(NamedTuple):
+    """What to do about an earlier run, and what to say."""
+
+    restart: bool
+    resume: bool
+    dry_run: bool
+    as_json: bool
+
+
 @click.command(
     epilog="Exit codes: 0 all is sent; 2 arguments; 3 Kafka or ClickHouse does not answer; 130 stopped (the same "
-    "command goes on)."
+    "command goes on, see --resume)."
 )
 @click.option("--from", "begin", metavar="TIME|OFFSET", required=True, help="30m, 2h, 7d, a time, or an offset.")
 @click.option("--to", "end", metavar="TIME|OFFSET", help="Up to here, not included. Default: what is there now.")
@@ -49,6 +58,7 @@ ANSWER_S: Final = 10.0
     help="Pause while more messages wait in the pipeline: a live one waits behind so many at most.",
 )
 @click.option("--restart", is_flag=True, help="Begin anew, whatever an earlier run did.")
+@click.option("--resume", is_flag=True, help="Go on with the earlier run, however long ago it began.")
 @click.option("--dry-run", is_flag=True, help="Say how much it is, and send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 def command(
@@ -60,6 +70,7 @@ def command(
     rate: float,
     max_waiting: int,
     restart: bool,
+    resume: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -67,16 +78,19 @@ def command(
 
     Counts do not change: what is stored already is a repeat, what is missing comes back. With --rejudge, what the
     stages say today (another brands file, model or rule) takes the place of what is stored. Stopped or killed, the
-    same command goes on.
+    same command goes on; when --from or --to count from now, for 10 minutes, and later with --resume.
 
     \b
     babelwatch replay --from 2h --dry-run
     babelwatch replay --from 2026-11-27T08:00 --to 2026-11-27T09:00 --rate 100
     babelwatch replay --from 7d --rejudge
     """
+    if restart and resume:
+        raise InputError("--restart begins anew, --resume goes on: choose one")
     settings = discover(load_settings())
     settings.require_kafka()
-    _run(settings, (begin, end or "", partition, stage, rejudge), rate, max_waiting, restart, dry_run, as_json)
+    how = How(restart, resume, dry_run, as_json)
+    _run(settings, (begin, end or "", partition, stage, rejudge), rate, max_waiting, how)
 
 
 def _run(
@@ -84,36 +98,30 @@ def _run(
     wanted: tuple[str, str, int | None, str, bool],
     rate: float,
     max_waiting: int,
-    restart: bool,
-    dry_run: bool,
-    as_json: bool,
+    how: How,
 ) -> None:
     from pipeline.kafka.admin import read_incarnation
     from pipeline.kafka.offsets import OffsetReader
     from pipeline.kafka.ranges import RangeReader
     from pipeline.kafka.redeliver import Redeliverer
-    from pipeline.replay import TOPICS, Progress, Replay, load
+    from pipeline.replay import Replay
+    from pipeline.replay_state import remove
     from pipeline.sources.backfill_meter import Meter
     from pipeline.sources.interrupt import Interruptions
     from pipeline.sources.pace import Pace, PacePolicy, waiting_messages
 
     path = _state_file(settings, wanted)
+    span = Span.parse(wanted[0], wanted[1], datetime.now(UTC))
     incarnation = read_incarnation(settings.model_copy(update={"connect_timeout_s": ANSWER_S}))
     stops = Interruptions("stopping: what was sent is being confirmed")
     with OffsetReader(settings) as reader, RangeReader(settings) as records, stops:
-        progress = None if restart else load(path, incarnation)
-        if progress is not None:
-            print(f"goes on: {progress.sent:,} sent before, {progress.left:,} offsets left ({path})", file=sys.stderr)
-        else:
-            topic = TOPICS[wanted[3]]
-            parts = _parts(reader, topic, *wanted[:3])
-            total = sum(part.left for part in parts)
-            generation = _generation(settings) if wanted[4] else 0
-            progress = Progress(
-                incarnation=incarnation, topic=topic, generation=generation, total=total, parts=parts
-            )  # fmt: skip
-        if dry_run or not progress.left:
-            _report(progress, as_json, dry_run=dry_run)
+        progress = _earlier(settings, path, incarnation, span, wanted[4], how)
+        if progress is None:
+            progress = _new(settings, reader, incarnation, span, wanted)
+        if how.dry_run or not progress.left:
+            if not how.dry_run:
+                remove(path)  # all of it is sent, or what is begun anew is nothing
+            _report(progress, how)
             return
         meter = Meter(f"replay of {progress.topic}", progress.total)
 
@@ -138,20 +146,83 @@ def _run(
                 replay.run(pace, on_record)
             except KeyboardInterrupt:
                 meter.end()
-                print(f"stopped after {replay.progress.sent:,}; the same command goes on ({path})", file=sys.stderr)
+                again = "the same command with --resume" if span.relative else "the same command"
+                print(f"stopped after {replay.progress.sent:,}; {again} goes on ({path})", file=sys.stderr)
                 sys.exit(130)
             meter.end()
-        _report(replay.progress, as_json)
+        _report(replay.progress, how)
 
 
-def _report(progress: "Progress", as_json: bool, *, dry_run: bool = False) -> None:
-    from pipeline.replay import describe
+def _earlier(
+    settings: Settings, path: Path, incarnation: str, span: Span, rejudge: bool, how: How
+) -> "Progress | None":
+    """What is to be gone on with, after a word about it; None: begin anew. Raises InputError when that is not clear."""
+    from pipeline.replay_state import load, name, outranked, require_current
 
-    if as_json:
+    found = None if how.restart else load(path, incarnation)
+    if how.resume:
+        if found is None:
+            raise InputError("there is no replay with these arguments to go on with: leave --resume out to begin one")
+        if not found.left:
+            return found
+    if found is None or not found.left:
+        return None  # nothing is left where a kill came between the last record and the removal of the file
+    newest = _newest_generation(settings) if rejudge else 0
+    if not how.resume:
+        require_current(found, datetime.now(UTC), relative=span.relative, newest=newest)
+    elif outranked(found, newest):
+        print(outranked(found, newest), file=sys.stderr)
+    print(f"goes on with {name(found)}: {found.sent:,} sent, {found.left:,} offsets left ({path})", file=sys.stderr)
+    return found
+
+
+def _new(
+    settings: Settings,
+    reader: "OffsetReader",
+    incarnation: str,
+    span: Span,
+    wanted: tuple[str, str, int | None, str, bool],
+) -> "Progress":
+    from pipeline.kafka.redelivery import MAX_GENERATION
+    from pipeline.replay import TOPICS
+    from pipeline.replay_state import Progress
+
+    _, _, partition, stage, rejudge = wanted
+    topic = TOPICS[stage]
+    began = datetime.now(UTC)
+    ends = {p: offset for (_, p), offset in reader.ends([topic]).items()}
+    if partition is not None:
+        if partition not in ends:
+            raise InputError(f"--partition {partition}: {topic} has {len(ends)}, from 0 to {len(ends) - 1}")
+        ends = {partition: ends[partition]}
+    begins = {p: offset for (_, p), offset in reader.begins([topic]).items()}
+    parts = span.parts(topic, begins, ends, lambda moment_ms: reader.at(topic, moment_ms))
+    generation = _newest_generation(settings) + 1 if rejudge else 0
+    if generation > MAX_GENERATION:
+        raise InputError(
+            f"mentions were judged anew {MAX_GENERATION} times, and more do not fit: replay without --rejudge"
+        )
+    return Progress(
+        incarnation=incarnation,
+        topic=topic,
+        generation=generation,
+        total=sum(part.left for part in parts),
+        parts=parts,
+        began=began,
+        since=str(span.begin),
+        until=str(span.end) if span.end else "",
+    )
+
+
+def _report(progress: "Progress", how: How) -> None:
+    from pipeline.replay_state import describe
+
+    if how.as_json:
         click.echo(json.dumps(describe(progress)))
-    elif dry_run:
-        where = ", ".join(f"{p.partition}: {p.next:,} to {p.end - 1:,}" for p in progress.parts) or "none"
-        click.echo(f"{progress.left:,} offsets of {progress.topic} would be sent (partition {where})")
+    elif how.dry_run:
+        left = [f"{p.partition}: {p.next:,} to {p.end - 1:,}" for p in progress.parts if p.left]
+        where = f" (partition {', '.join(left)})" if left else ""
+        click.echo(f"{progress.left:,} offsets of {progress.topic} would be sent{where}")
     elif not progress.total:
         click.echo(f"nothing of {progress.topic} is there in that range (its retention: docs/kafka.md)")
     else:
@@ -161,37 +232,12 @@ def _report(progress: "Progress", as_json: bool, *, dry_run: bool = False) -> No
         )
 
 
-def _parts(reader: "OffsetReader", topic: str, begin: str, end: str, partition: int | None) -> "tuple[Part, ...]":
-    from pipeline.replay import parts_between
-
-    ends = {p: offset for (_, p), offset in reader.ends([topic]).items()}
-    if partition is not None:
-        if partition not in ends:
-            raise InputError(f"--partition {partition}: {topic} has {len(ends)}, from 0 to {len(ends) - 1}")
-        ends = {partition: ends[partition]}
-    begins = {p: offset for (_, p), offset in reader.begins([topic]).items()}
-    now = datetime.now(UTC)
-
-    def offsets(text: str, option: str) -> dict[int, int]:
-        if text.isascii() and text.isdigit() and len(text) < 19:
-            return dict.fromkeys(ends, int(text))
-        return reader.at(topic, int(parse_since(text, now, option).timestamp() * 1000))
-
-    return parts_between(begins, ends, offsets(begin, "--from"), offsets(end, "--to") if end else ends)
-
-
-def _generation(settings: Settings) -> int:
-    """One more than any that is stored. Raises InputError when there are no more."""
-    from pipeline.kafka.redelivery import MAX_GENERATION
+def _newest_generation(settings: Settings) -> int:
+    """Of all that is stored. Raises ClickHouseUnavailable."""
     from pipeline.store.client import connect
     from pipeline.store.rescore import newest_generation
 
-    found = newest_generation(connect(settings.require_clickhouse())) + 1
-    if found > MAX_GENERATION:
-        raise InputError(
-            f"mentions were judged anew {MAX_GENERATION} times, and more do not fit: replay without --rejudge"
-        )
-    return found
+    return newest_generation(connect(settings.require_clickhouse()))
 
 
 def _state_file(settings: Settings, wanted: tuple[Any, ...]) -> Path:

@@ -120,7 +120,8 @@ class OffsetReader:
             partitions = [TopicPartition(topic, p) for p in self._consumer.partitions_for_topic(topic) or ()]
             # First, because it waits for every partition's leader; of one without, the next question says nothing.
             ends = self._high_watermarks(partitions)
-            found = self._consumer.offsets_for_times(dict.fromkeys(partitions, moment_ms))
+            # Kafka knows no time before 1970 (negative ones have meanings of their own).
+            found = self._consumer.offsets_for_times(dict.fromkeys(partitions, max(0, moment_ms)))
         except (KafkaError, OSError) as error:
             raise unavailable(self._settings, f"offsets cannot be read ({kind(error)})") from error
         result = {}

@@ -25,7 +25,8 @@ from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.redeliver import Redeliverer
 from pipeline.kafka.redelivery import HEADER, VIA, Redelivery, Via, delivery, via
 from pipeline.kafka.topics import DETECTED, MENTIONS
-from pipeline.replay import SAVE_EVERY, Part, Progress, Replay, load
+from pipeline.replay import SAVE_EVERY, Replay
+from pipeline.replay_state import Part, Progress, load
 from pipeline.settings import Settings
 from pipeline.sources.pace import Pace, PacePolicy
 from pipeline.store.dead_actions import DeadActions
@@ -96,7 +97,7 @@ def test_a_replay_whose_broker_goes_away_notes_only_what_was_confirmed(
     fill(settings, total)
     incarnation = read_incarnation(settings)
     progress = Progress(
-        incarnation=incarnation, topic=MENTIONS, generation=0, total=total, parts=(Part(0, 0, total),)
+        incarnation=incarnation, topic=MENTIONS, generation=0, total=total, parts=(Part(0, 0, total),), began=NOW
     )  # fmt: skip
 
     def on_record(sent: int) -> None:

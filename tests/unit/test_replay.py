@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from pipeline.errors import BrokerUnavailable, InputError
 from pipeline.kafka.ranges import RangeReader
 from pipeline.kafka.redeliver import Redeliverer
-from pipeline.replay import SAVE_EVERY, Part, Progress, Replay, load, parts_between
+from pipeline.replay import SAVE_EVERY, Replay
+from pipeline.replay_state import Part, Progress, load
 from pipeline.sources.interrupt import StopNow
 from pipeline.sources.pace import Pace, PacePolicy
+
+BEGAN = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 
 
 @dataclass
@@ -51,9 +55,10 @@ class Log:
 
 
 def progress(*parts: Part) -> Progress:
+    total = sum(p.left for p in parts)
     return Progress(
-        incarnation="inc", topic="mentions", generation=0, total=sum(p.left for p in parts), parts=tuple(parts)
-    )
+        incarnation="inc", topic="mentions", generation=0, total=total, parts=tuple(parts), began=BEGAN
+    )  # fmt: skip
 
 
 def replay_of(log: Log, path: Path, at: Progress) -> Replay:
@@ -62,13 +67,6 @@ def replay_of(log: Log, path: Path, at: Progress) -> Replay:
 
 def run(log: Log, path: Path, at: Progress) -> Progress:
     return replay_of(log, path, at).run(Pace(PacePolicy(), None))
-
-
-def test_it_cuts_to_what_is_there() -> None:
-    begins, ends = {0: 5, 1: 0, 2: 0}, {0: 20, 1: 10, 2: 0}
-    found = parts_between(begins, ends, {0: 0, 1: 4, 2: 0}, {0: 99, 1: 8, 2: 9})
-    assert found == (Part(0, 5, 20), Part(1, 4, 8))
-    assert parts_between(begins, ends, {0: 20, 1: 10, 2: 0}, ends) == ()
 
 
 def test_it_sends_every_record_in_order_and_leaves_no_file(tmp_path: Path) -> None:
@@ -141,16 +139,3 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_sent(tmp_pa
     with pytest.raises(InputError, match="BABELWATCH_DATA_DIR"):
         run(log, tmp_path / "file" / "state.json", progress(Part(0, 0, 1)))
     assert log.sent == []
-
-
-def test_a_file_of_another_broker_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "state.json"
-    assert load(path, "inc") is None
-    path.write_bytes(b"{")
-    with pytest.raises(InputError, match="--restart"):
-        load(path, "inc")
-    log: Any = Log({0: [0, 1]}, fails_after=1)
-    with pytest.raises(BrokerUnavailable):
-        run(log, path, progress(Part(0, 0, 2)))
-    with pytest.raises(InputError, match="another broker"):
-        load(path, "other")
