@@ -212,3 +212,19 @@ def test_a_moment_before_1970_is_the_beginning(kafka: str, make_settings: MakeSe
     log.fill(3)
     with OffsetReader(log.settings) as reader:
         assert reader.at(MENTIONS, -315_619_200_000)[0] == 0
+
+
+@pytest.mark.parametrize("since", ["3000w", "1960-01-01"])
+def test_reconcile_since_before_1970_looks_at_everything(
+    kafka_embedded: str, clickhouse_url: str, make_settings: MakeSettings, since: str
+) -> None:
+    log = Log(make_settings(kafka_brokers=kafka_embedded, clickhouse_url=clickhouse_url))
+    migrate(clickhouse_url)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "reconcile", "--since", since],
+        env=environment_of(log.settings),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1][:18]) == (0, b"every one of 0 off"), done.stderr.decode()
