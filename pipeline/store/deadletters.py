@@ -101,10 +101,6 @@ class DeadLetterStore:
             self._client.execute(sql, [(*row, at) for row in rows])
         return len(rows)
 
-    def erase(self, letters: Sequence[DeadLetter]) -> None:
-        """Overwrite value, key and headers of ``letters`` by nothing; the facts stay."""
-        self.write([replace(letter, value=b"", key=None, headers=()) for letter in letters])
-
     def count(self, incarnation: str | None = None) -> int:
         """Distinct origins that ended as dead letters: all but those that were sent again since they died.
 
