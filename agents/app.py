@@ -20,7 +20,8 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from agents.connection import broker_urls, faust_credentials
 from agents.control import Control
 from agents.logs import configuration
-from agents.quick import QuickConsumer, Raw, Rest, take
+from agents.passed import HandedOut
+from agents.quick import MOST_BYTES, BoundQueue, QuickConsumer, Raw, Rest, take
 from agents.stage import Stage, StageLoop
 from pipeline.errors import BabelwatchError
 from pipeline.kafka import tolerant
@@ -35,11 +36,47 @@ ROOM_FOR_HEADERS: Final = 64 * 1024
 
 
 class _PromptConsumer(aiokafka.AIOKafkaConsumer):
-    """aiokafka's consumer with the argument that Faust hard-codes lowered, and no commit beyond the log's end."""
+    """aiokafka's consumer with the arguments that Faust hard-codes set right, and no commit beyond the log's end."""
 
     def __init__(self, *topics: str, **options: Any) -> None:  # noqa: ANN401 - passed through
         options["fetch_max_wait_ms"] = FETCH_MAX_WAIT_MS
+        options["fetch_max_bytes"] = MOST_BYTES
+        # Faust does so only where it uses transactions itself. What a source has aborted was never sent.
+        options["isolation_level"] = "read_committed"
         super().__init__(*topics, **options)
+
+    async def start(self) -> None:
+        """Connect; from then on what leaves the fetcher is noted."""
+        await super().start()
+        self._handed_out = HandedOut()
+        fetch = self._fetcher.fetched_records
+
+        async def fetched_records(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passed through
+            drained = await fetch(*arguments, **options)
+            self._handed_out.note(self._current_assignment(), drained)
+            return drained
+
+        self._fetcher.fetched_records = fetched_records
+
+    async def commit_passed(self, committed: dict[Any, int | None]) -> dict[Any, int]:
+        """Commit offsets without a record that were read past, and return them. In the consumer's thread.
+
+        Raises aiokafka's errors.
+        """
+        assignment = self._current_assignment()
+        if assignment is None:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        positions = {(tp.topic, tp.partition): s._position for tp, s in states.items() if s and s.has_valid_position}
+        done = {(tp.topic, tp.partition): offset for tp, offset in committed.items()}
+        passed = self._handed_out.passed(assignment, positions, done)
+        if passed:
+            await self.commit({TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in passed.items()})
+        return passed
+
+    def _current_assignment(self) -> Any:  # noqa: ANN401 - aiokafka's, untyped
+        subscription = self._subscription.subscription
+        return None if subscription is None else subscription.assignment
 
     async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
         """Commit. Raises CommitFailedError when an offset is beyond what this assignment has seen of the log.
@@ -61,6 +98,10 @@ class App(faust.App):
 
     def _create_directories(self) -> None:
         """Faust would create a data folder for tables in the current directory; there are none."""
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> BoundQueue:  # noqa: N802
+        """What a stage's messages wait in; Faust calls this."""
+        return BoundQueue(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
 def create_app(role: str, settings: Settings) -> Any:  # noqa: ANN401 - a Faust app, untyped here

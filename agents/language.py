@@ -17,7 +17,7 @@ from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.redelivery import delivery
 from pipeline.kafka.topics import DETECTED
 from pipeline.metrics import LANGUAGE_UNDETERMINED, REDELIVERIES
-from schemas.events import DetectedMention, EventError, SourceEvent, encode
+from schemas.events import DetectedMention, EventError, SourceEvent, bare, encode
 
 log = logging.getLogger(__name__)
 ROLE = "language"
@@ -62,11 +62,11 @@ class LanguageStage:
             event = self._detector.accept(decoded, message.value, origin, received_at)
             value = encode(event)
         except EventError as error:
-            return dead_letter(message, origin, ROLE, error.reason, str(error))
+            return dead_letter(message, origin, ROLE, bare(error).reason, str(error))
         except Exception as error:
             # A text that breaks the detector or the matcher is our bug, but one mention must not stop the stream.
             log.exception("cannot detect the message at %s", origin)
-            return dead_letter(message, origin, ROLE, "detect_failed", f"{type(error).__name__}: {error}")
+            return dead_letter(message, origin, ROLE, "detect_failed", f"{type(bare(error)).__name__}: {error}")
         if isinstance(event, DetectedMention) and event.language.tag == "und":
             LANGUAGE_UNDETERMINED.inc()
         return Outgoing(

@@ -35,19 +35,5 @@ def positions(app: Any) -> list[Position] | None:  # noqa: ANN401 - a Faust app,
             position = state._position if state.has_valid_position else None
             end = state.highwater
             done = committed.get((tp.topic, tp.partition))
-            if position is not None and end is not None and position >= end and (done or 0) < end:
-                # When nothing of it is in hand, what is left in the log are a transaction's markers: read past, and
-                # never committed.
-                done = done if _in_hand(faust_consumer, tp) else position
             found.append(Position(tp.topic, tp.partition, done, end, position))
     return found
-
-
-def _in_hand(faust_consumer: Any, tp: Any) -> bool:  # noqa: ANN401 - Faust's
-    """Whether messages of this partition are being worked on, or done and not yet committed."""
-    if faust_consumer._acked.get(tp):
-        return True
-    try:
-        return any(message.tp == tp for message in faust_consumer._unacked_messages)
-    except RuntimeError:  # the loop's thread has changed it meanwhile: so there are some
-        return True

@@ -8,19 +8,27 @@ flow control, offsets and commits stay Faust's.
 
 import asyncio
 import inspect
+import logging
 import types
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
 from mode.services import WaitResults
+from mode.utils.queues import ThrowableQueue
 
-from pipeline.metrics import STALE_MESSAGES
+from pipeline.metrics import RETRIES, STALE_MESSAGES
+
+log = logging.getLogger(__name__)
 
 HALF_FULL: Final = 0.5
 """Share of the largest batch from which on a stage counts as under load."""
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Values in a stage's queue, and in a batch: both are bounded in messages too, and one of those may be of 1 MB."""
 _SLICE_S: Final = 0.01
 """How often a batch that is being gathered empties the queue, which is small so that memory stays bounded."""
 
@@ -55,6 +63,24 @@ class QuickConsumer(Consumer):
                 return None, None
         return await super()._wait_next_records(timeout)
 
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401 - Faust's
+        """Commit what was acknowledged, as Faust does; where nothing was, what was passed (:mod:`agents.passed`)."""
+        did = bool(await super().commit(topics, start_new_transaction))
+        if not did and not self.app.rebalancing and not self.should_stop:
+            await self._commit_passed()
+        return did
+
+    async def _commit_passed(self) -> None:
+        consumer = self._thread._consumer
+        try:
+            # In the consumer's thread, where nothing is fetched meanwhile.
+            passed = await self._thread.call_thread(consumer.commit_passed, dict(self._committed_offset))
+        except KafkaError as error:
+            RETRIES.labels(self.app.conf.id, "commit").inc()
+            log.debug("what was passed is not committed (%r); again in a moment", error)
+        else:
+            self._committed_offset.update({TP(*tp): offset for tp, offset in passed.items()})
+
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ANN401, ASYNC109 - Faust's signature
         """Faust calls this once per message, with the delivery and with what ends a delivery that has to wait.
 
@@ -72,6 +98,35 @@ class QuickConsumer(Consumer):
             coros[1].close()
             raise
         return await super().wait_first(_goes_on(first, waits_for), coros[1], timeout=timeout)
+
+
+class BoundQueue(ThrowableQueue[Any]):
+    """Faust's queue between consumer and stage, which is full at :data:`MOST_BYTES` as well.
+
+    Whoever delivers then waits, and with it all partitions; one message always fits.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(*args, **options)
+        self.bytes = 0
+
+    def full(self) -> bool:
+        """Whether a delivery has to wait."""
+        return self.bytes >= MOST_BYTES or super().full()
+
+    def clear(self) -> None:
+        """Forget what is in it: a new assignment reads it again."""
+        super().clear()
+        self.bytes = 0
+
+    def _put(self, item: Any) -> None:  # noqa: ANN401 - an event
+        super()._put(item)
+        self.bytes += _size(item)
+
+    def _get(self) -> Any:  # noqa: ANN401
+        item = super()._get()
+        self.bytes -= _size(item)
+        return item
 
 
 class Raw(faust.Schema):
@@ -135,7 +190,8 @@ async def take(
     """Batches of at most ``limit`` events of a Faust stream, none of them acknowledged: whoever does the work does it.
 
     A batch begins with the first event that waits, and takes what comes until the ``rest`` after the one before is
-    over: a lone message never waits, under load batches grow, and a full one does not wait, nor any while ``stopping``.
+    over: a lone message never waits, under load batches grow, and a full one (``limit`` events, :data:`MOST_BYTES`)
+    does not wait, nor any while ``stopping``.
     ``late`` is asked after each batch, for :meth:`Rest.after`.
     In place of Faust's ``take_events``, which acknowledges by itself (in a ``finally``).
     """
@@ -146,10 +202,10 @@ async def take(
     batch: list[Any] = []
     try:
         while not stream.should_stop:
-            _add(app, batch, await queue.get())
-            while len(batch) < limit:
-                while len(batch) < limit and not queue.empty():
-                    _add(app, batch, queue.get_nowait())
+            size = _add(app, batch, await queue.get())
+            while len(batch) < limit and size < MOST_BYTES:
+                while len(batch) < limit and size < MOST_BYTES and not queue.empty():
+                    size += _add(app, batch, queue.get_nowait())
                 left = due - loop.time()
                 if left <= 0 or stopping():
                     break
@@ -168,13 +224,21 @@ async def take(
             app.consumer.unacked.discard(event.message)
 
 
-def _add(app: Any, batch: list[Any], event: Any) -> None:  # noqa: ANN401 - Faust's
-    """Take an event, unless it is of an assignment that has ended: that one is read again from what was committed."""
+def _add(app: Any, batch: list[Any], event: Any) -> int:  # noqa: ANN401 - Faust's
+    """Take an event, unless it is of an assignment that has ended: that one is read again from what was committed.
+
+    Returns how many bytes the batch has more.
+    """
     message = event.message
     if not app.flow_control.is_active() or message.generation_id != app.consumer_generation_id:
         STALE_MESSAGES.labels(message.topic).inc()
-        return
+        return 0
     if not message.tracked:
         message.tracked = True
         app.consumer.unacked.add(message)
     batch.append(event)
+    return _size(event)
+
+
+def _size(event: Any) -> int:  # noqa: ANN401 - Faust's
+    return len(event.value or b"")

@@ -27,6 +27,7 @@ from schemas.events import (
     DetectedMention,
     EventError,
     Judgement,
+    bare,
     decode,
     scored_version,
 )
@@ -173,7 +174,7 @@ class SentimentStage:
         try:
             return cast(DetectedEvent, decode(message.value, ACCEPTED))
         except EventError as error:
-            return error
+            return bare(error)
 
     def _forward(self, message: Incoming, event: DetectedEvent, value: bytes) -> Outgoing:
         return Outgoing(

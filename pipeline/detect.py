@@ -33,6 +33,7 @@ from schemas.events import (
     MentionDeleted,
     Origin,
     SourceEvent,
+    bare,
     decode,
 )
 
@@ -135,7 +136,7 @@ class Detector:
         try:
             return cast(SourceEvent, decode(raw, ACCEPTED))
         except Exception as error:
-            return error  # of this message alone, whatever it is: raised when its turn comes
+            return bare(error)  # of this message alone, whatever it is: raised when its turn comes
 
     def accept(
         self, event: SourceEvent | Exception, raw: bytes, origin: Origin, received_at: datetime

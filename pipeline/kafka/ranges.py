@@ -31,6 +31,7 @@ class RangeReader:
                 fetch_max_wait_ms=50,
                 max_partition_fetch_bytes=MAX_DEAD_BYTES,
                 allow_auto_create_topics=False,
+                isolation_level="read_committed",  # as the stages do: what was aborted was never sent
             )
         except (KafkaError, OSError) as error:
             raise unavailable(settings, f"no answer within {timeout_s:.0f} s ({kind(error)})") from error
@@ -38,8 +39,8 @@ class RangeReader:
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Any]:
         """Yield the records with offsets from ``start`` to ``end`` (exclusive) that exist, in order.
 
-        Offsets may be absent for good reasons: retention, compaction, a transaction's marker. Raises BrokerUnavailable
-        when the broker does not answer.
+        Offsets may be absent for good reasons: retention, compaction, a transaction's marker, what it aborted. Raises
+        BrokerUnavailable when the broker does not answer.
         """
         tp = TopicPartition(topic, partition)
         self._consumer.assign([tp])
