@@ -12,7 +12,7 @@ import click
 
 from pipeline.cli.options import Rate
 from pipeline.cli.replay_range import Span
-from pipeline.errors import InputError
+from pipeline.errors import InputError, LinesRejected
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings
 
@@ -33,8 +33,8 @@ class How(NamedTuple):
 
 
 @click.command(
-    epilog="Exit codes: 0 all is sent; 2 arguments; 3 Kafka or ClickHouse does not answer; 130 stopped (the same "
-    "command goes on, see --resume)."
+    epilog="Exit codes: 0 all is sent; 2 arguments; 3 Kafka or ClickHouse does not answer; 10 some are too large to be "
+    "sent again; 130 stopped (the same command goes on, see --resume)."
 )
 @click.option("--from", "begin", metavar="TIME|OFFSET", required=True, help="30m, 2h, 7d, a time, or an offset.")
 @click.option("--to", "end", metavar="TIME|OFFSET", help="Up to here, not included. Default: what is there now.")
@@ -150,7 +150,13 @@ def _run(
                 print(f"stopped after {replay.progress.sent:,}; {again} goes on ({path})", file=sys.stderr)
                 sys.exit(130)
             meter.end()
+            too_large = redeliverer.too_large
         _report(replay.progress, how)
+        if too_large:
+            raise LinesRejected(
+                f"{len(too_large):,} of them are too large to be sent again ({', '.join(too_large[:10])}): the topic's "
+                "max.message.bytes needs 16 KiB more than they have (docs/kafka.md)"
+            )
 
 
 def _earlier(

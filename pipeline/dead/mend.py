@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pipeline.errors import InputError
 from pipeline.kafka.deadletter import CUT_HEADER, PREFIX, DeadLetter
-from pipeline.kafka.redelivery import Redelivery, without
+from pipeline.kafka.redelivery import HEADER, Redelivery, Via, via, without
 from pipeline.kafka.topics import MENTIONS, SCORED
 from schemas.events import EventError, decode
 
@@ -48,8 +48,14 @@ def sending(letter: DeadLetter, value: bytes | None = None) -> Sending:
     headers = tuple(
         (name, data) for name, data in without(letter.headers) if not name.startswith(PREFIX) and name != CUT_HEADER
     )
+    # What it came for (`replay --rejudge`) it still comes for. Beside a header that was refused, the other is nobody's.
+    refused = any(name == HEADER for name, _ in letter.headers)
+    generation = 0 if refused else via(letter.headers).generation
     if topic == MENTIONS:
-        headers = (*headers, Redelivery(origin=letter.origin, reason="dead_letter").header())
+        again = Redelivery(origin=letter.origin, reason="dead_letter", generation=generation)
+        headers = (*headers, again.header())
+    elif generation:
+        headers = (*headers, Via(generation=generation).header())
     return Sending(topic, letter.key, letter.value if value is None else value, headers)
 
 

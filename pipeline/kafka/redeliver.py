@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final, Self
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from pipeline.kafka.admin import kind
 from pipeline.kafka.client import client_options, unavailable
@@ -17,6 +17,7 @@ from pipeline.kafka.topics import MAX_DEAD_BYTES, MENTIONS
 from pipeline.settings import Settings
 from schemas.events import Origin
 
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 MOST_PENDING: Final = 500
 """Records that are not confirmed yet."""
 
@@ -50,6 +51,8 @@ class Redeliverer:
         self._failure = ""
         self.sent_to: dict[int, int] = {}
         """Partition -> next offset after the last record that was sent and confirmed."""
+        self.too_large: list[str] = []
+        """Records (``topic/partition/offset``) that the broker refuses for their size: :meth:`send` goes on without."""
         options = client_options(settings) | {"bootstrap_timeout_ms": int(timeout_s * 1000)}
         try:
             self._producer: Any = KafkaProducer(
@@ -71,12 +74,13 @@ class Redeliverer:
             raise unavailable(settings, f"no answer within {timeout_s:.0f} s ({kind(error)})") from error
 
     def send(self, record: Any) -> None:  # noqa: ANN401 - a kafka-python record, untyped
-        """Send a record again. What became of it, :meth:`flush` says. Raises BrokerUnavailable."""
+        """Send a record again. What became of it, :meth:`flush` and :attr:`too_large` say. Raises BrokerUnavailable."""
         # Kafka allows a header without a value, and a record with neither key nor value; kafka-python sends neither.
         # Empty ones are what the stages make of them at the first delivery as well.
         headers = self._marked(record, [(name, value or b"") for name, value in record.headers or ()])
         value = b"" if record.key is None and record.value is None else record.value
-        self.send_bytes(record.topic, record.key, value, headers, partition=record.partition)
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        self._hand_over(record.topic, record.key, value, headers, record.partition, place)
 
     def send_bytes(
         self,
@@ -91,11 +95,25 @@ class Redeliverer:
 
         Raises BrokerUnavailable when these cannot be handed over, or what was sent before was not confirmed.
         """
+        self._hand_over(topic, key, value, headers, partition, "")
+
+    def _hand_over(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        partition: int | None,
+        place: str,
+    ) -> None:
         self._check()
         try:
-            self._pending.append(
-                self._producer.send(topic, partition=partition, key=key, value=value, headers=list(headers))
-            )
+            future = self._producer.send(topic, partition=partition, key=key, value=value, headers=list(headers))
+            self._pending.append((future, place))
+        except _TOO_LARGE as error:
+            if not place:
+                raise unavailable(self._settings, f"{topic} cannot be written ({kind(error)})") from error
+            self.too_large.append(place)
         except (KafkaError, OSError, ValueError) as error:
             raise unavailable(self._settings, f"{topic} cannot be written ({kind(error)})") from error
         if len(self._pending) >= MOST_PENDING:
@@ -111,8 +129,14 @@ class Redeliverer:
         deadline = time.monotonic() + self._timeout_s
         try:
             while self._pending:
-                done = self._pending[0].get(timeout=max(0.1, deadline - time.monotonic()))
-                self.sent_to[done.partition] = max(done.offset + 1, self.sent_to.get(done.partition, 0))
+                future, place = self._pending[0]
+                try:
+                    done = future.get(timeout=max(0.1, deadline - time.monotonic()))
+                    self.sent_to[done.partition] = max(done.offset + 1, self.sent_to.get(done.partition, 0))
+                except _TOO_LARGE:
+                    if not place:
+                        raise
+                    self.too_large.append(place)
                 self._pending.popleft()
         except (KafkaError, OSError) as error:
             self._failure = f"records were not confirmed ({kind(error)})"

@@ -20,6 +20,8 @@ INPUT_TOPICS = {"language": (MENTIONS,), "sentiment": (DETECTED,), "sink": (SCOR
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Largest message of the mention topics (Kafka's own default)."""
+ROOM_TO_COME_AGAIN = 16 << 10
+"""What topic mentions takes beyond that: a record of the largest size is sent again with a header that says so."""
 MAX_DEAD_BYTES = 4 << 20
 """A dead letter is the original plus its facts, so its topic must take more than any source topic."""
 
@@ -44,7 +46,7 @@ class Topic:
 
 
 TOPICS = (
-    Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES, broker_time=True),
+    Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES + ROOM_TO_COME_AGAIN, broker_time=True),
     Topic(DETECTED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
     Topic(SCORED, 2 * DAY_MS, MAX_MESSAGE_BYTES * 2),
     Topic(DEAD, 30 * DAY_MS, MAX_DEAD_BYTES),

@@ -13,12 +13,13 @@ from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from agents.incoming import Incoming
 from pipeline.dead.resend import resend
 from pipeline.embedded.broker import EmbeddedBroker
 from pipeline.errors import BrokerUnavailable
-from pipeline.kafka.admin import ensure_topics, read_incarnation
+from pipeline.kafka.admin import admin, ensure_topics, read_incarnation
 from pipeline.kafka.client import client_options
 from pipeline.kafka.deadletter import DeadLetter
 from pipeline.kafka.ranges import RangeReader
@@ -237,3 +238,24 @@ def test_a_record_with_neither_key_nor_value_is_sent_again(settings: Settings) -
         redeliverer.send(record)
         redeliverer.flush()
         assert redeliverer.sent_to == {0: 1}
+
+
+@pytest.mark.apache
+def test_what_is_too_large_is_named_and_the_rest_is_sent(kafka_apache: str, make_settings: MakeSettings) -> None:
+    """It ended the command, and every one after it at the same record."""
+    settings = make_settings(kafka_brokers=kafka_apache)
+    ensure_topics(settings)
+    with admin(settings, 10.0) as client:
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, MENTIONS, {"max.message.bytes": "2000"})])
+    with KafkaProducer(**client_options(settings), acks="all", linger_ms=0) as producer:
+        places = [producer.send(MENTIONS, partition=0, value=b"x" * size).get(20).offset for size in (10, 1_900, 20)]
+    with (
+        RangeReader(settings) as records,
+        Redeliverer(settings, read_incarnation(settings), "replay") as redeliverer,
+    ):
+        for record in records.read(MENTIONS, 0, places[0], places[-1] + 1):
+            redeliverer.send(record)
+            redeliverer.flush()
+        assert redeliverer.too_large == [f"{MENTIONS}/0/{places[1]}"]
+        again = [r.value for r in records.read(MENTIONS, 0, places[-1] + 1, redeliverer.sent_to[0])]
+    assert again == [b"x" * 10, b"x" * 20]

@@ -8,7 +8,7 @@ import pytest
 from pipeline.dead.mend import check, sending, with_fields
 from pipeline.errors import InputError
 from pipeline.kafka.deadletter import CUT_HEADER, DeadLetter
-from pipeline.kafka.redelivery import HEADER, VIA, Redelivery
+from pipeline.kafka.redelivery import HEADER, VIA, Redelivery, Via
 from schemas.events import Origin
 
 ORIGIN = Origin(incarnation="inc", topic="mentions", partition=3, offset=1842)
@@ -26,6 +26,15 @@ def letter(**changes: Any) -> DeadLetter:
         "headers": (("trace", b"1"),),
     }
     return DeadLetter(**(facts | changes))
+
+
+@pytest.mark.parametrize(("stage", "name"), [("language", HEADER), ("sentiment", VIA)])
+def test_it_comes_for_what_it_came_for(stage: str, name: str) -> None:
+    came = Via(generation=7).header()
+    again = dict(sending(letter(stage=stage, headers=(came,))).headers)
+    assert b'"generation":7' in again[name]
+    forged = sending(letter(stage=stage, headers=(came, (HEADER, b"refused")))).headers
+    assert b'"generation":7' not in dict(forged).get(name, b"")
 
 
 def test_it_goes_to_the_first_topic_and_keeps_where_it_entered() -> None:
