@@ -8,6 +8,7 @@ import click
 from pipeline.cli import options
 from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import InputError
+from pipeline.hangup import outlive_terminal
 from pipeline.settings import Settings, load_settings
 
 
@@ -104,6 +105,7 @@ def _run(
     from pipeline.demo import DRAIN_S, INTERRUPTED_DRAIN_S, Demo, DemoOptions, Progress
     from pipeline.stack import Stack
 
+    outlive_terminal(settings.data_dir / "logs" / "demo.log")
     line = Line()
 
     def watch(progress: Progress) -> None:

@@ -8,6 +8,7 @@ import click
 from pipeline.cli import options
 from pipeline.cli.signals import FORCED, StopSignals, stop
 from pipeline.errors import BrokerUnavailable, InputError
+from pipeline.hangup import outlive_terminal
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def command(fresh: bool, port: int | None, accept_error: float | None) -> None:
     babelwatch up
     KAFKA_BROKERS=k1:9092,k2:9092 CLICKHOUSE_URL=clickhouse://user:password@host:9000/babelwatch babelwatch up
 
-    Ctrl-C drains and stops all of it within 10 s; a second one stops it at once.
+    Ctrl-C drains and stops all of it within 10 s; a second one stops it at once. A terminal that is closed stops it in
+    order as well (what it says then is in logs/up.log of the data folder), unless it was started with nohup.
     """
     from pipeline.stack import Stack
 
@@ -50,6 +52,7 @@ def command(fresh: bool, port: int | None, accept_error: float | None) -> None:
             "--fresh drops the data of the embedded ClickHouse only, and CLICKHOUSE_URL names another one: drop its "
             "database yourself if you mean it"
         )
+    outlive_terminal(settings.data_dir / "logs" / "up.log")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     stack = Stack(settings, fresh=fresh, say=lambda text: click.echo(text, err=True))
     with StopSignals() as signals:

@@ -9,6 +9,7 @@ import click
 from pipeline.cli import options
 from pipeline.cli.signals import StopSignals
 from pipeline.errors import BabelwatchError, InputError
+from pipeline.hangup import outlive_terminal
 from pipeline.settings import load_settings
 
 ROLES: Final = ("language", "sentiment", "sink")
@@ -44,6 +45,7 @@ def command(role: str, web_host: str | None, web_port: int | None, accept_error:
     overrides = options.given(web_host=web_host, web_port=web_port, accept_error=accept_error)
     settings = discover(load_settings(**overrides))
     code = 0
+    outlive_terminal()
     faulthandler.enable()  # a crash in native code leaves the stacks of all threads in the log
     try:
         # Until the stream client takes the signals over, there is nothing to drain: a stop is at once, and no failure.
