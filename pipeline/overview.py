@@ -4,7 +4,7 @@ Each part stands for itself: one that does not answer leaves its error, never an
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -12,7 +12,15 @@ from pipeline.embedded.files import Run
 from pipeline.embedded.pages import get
 from pipeline.errors import BabelwatchError
 from pipeline.ledger_state import ledger_problems, ledger_state
-from pipeline.problems import process_problem, restart_notices, row_problems, service_problems, worker_problems
+from pipeline.problems import (
+    hidden_workers,
+    process_problem,
+    restart_notices,
+    row_problems,
+    service_problems,
+    worker_problem,
+    worker_problems,
+)
 from pipeline.settings import Settings
 from pipeline.workers_state import process_state, workers_state
 
@@ -20,26 +28,33 @@ ANSWER_S: Final = 5.0
 Part = dict[str, Any]
 
 
-def overview(settings: Settings) -> Part:
+def overview(settings: Settings, watching: Callable[[str], object] = lambda _: None) -> Part:
     """Return everything as JSON-ready values; ``settings`` after :func:`pipeline.local.discover`.
 
-    Keys: ``running, services, topics, lag, rows, dead_letters, ledger, model, workers, problems, notices``.
-    Holds no secret.
+    Keys: ``running, services, topics, lag, rows, dead_letters, ledger, model, workers, workers_note, problems,
+    notices``. Holds no secret. Takes up to 20 s longer where messages wait and nobody is seen to read them
+    (:func:`pipeline.consumption.unread`, which tells ``watching``).
     """
     run = Run.read(settings.data_dir)
-    workers = workers_state(run, ANSWER_S)
-    others = [asdict(one) for one in run.others.values()] if run is not None else []
-    kafka = _asked(lambda: _kafka(settings))
+    hidden = hidden_workers(None if run is None else run.kafka_brokers, settings.kafka_brokers)
+    here = None if hidden else run
+    workers = workers_state(here, ANSWER_S)
+    others = [asdict(one) for one in here.others.values()] if here is not None else []
+    ill = {worker["role"] for worker in workers if worker_problem(worker)}
+    well = {worker["role"] for worker in workers} - ill
+    kafka = _asked(lambda: _kafka(settings, ill, well, watching))
     clickhouse = _asked(lambda: _clickhouse(settings, kafka.get("incarnation")))
-    topics, lag = kafka.pop("topics", []), kafka.pop("lag", [])
+    topics, lag, unread = (kafka.pop(name, []) for name in ("topics", "lag", "unread"))
     rows, dead = clickhouse.pop("rows", {}), clickhouse.pop("dead_letters", {})
     ledger = clickhouse.pop("ledger", {})
     kafka["address"] = settings.kafka_brokers
-    kafka["embedded"] = run is not None and run.kafka_embedded and settings.kafka_brokers == run.kafka_brokers
+    kafka["embedded"] = here is not None and here.kafka_embedded
     services = {"kafka": kafka, "clickhouse": clickhouse}
-    if run is not None:
+    url = settings.clickhouse_url
+    if run is not None and url is not None and url.get_secret_value() == run.clickhouse_url:
         clickhouse["embedded"] = run.clickhouse_embedded
-        services["dashboard"] = _asked(lambda: _page(run.dashboard_url)) | {"address": run.dashboard_url}
+    if here is not None:
+        services["dashboard"] = _asked(lambda: _page(here.dashboard_url)) | {"address": here.dashboard_url}
     return {
         "running": None
         if run is None
@@ -58,14 +73,19 @@ def overview(settings: Settings) -> Part:
         "ledger": ledger,
         "model": _asked(lambda: _model(settings, workers)),
         "workers": workers,
+        "workers_note": hidden,
         "problems": [
             *service_problems(services),
             *row_problems(rows),
             *worker_problems(workers),
+            *unread,
             *(said for one in others if (said := process_problem(one["role"], one))),
             *ledger_problems(ledger),
         ],
-        "notices": restart_notices([*workers, *others], time.time()),
+        "notices": [
+            *([hidden] if hidden and run is not None else []),
+            *restart_notices([*workers, *others], time.time()),
+        ],
     }
 
 
@@ -78,9 +98,13 @@ def _asked(question: Callable[[], Part]) -> Part:
         return {"up": False, "error": f"{type(error).__name__}: {error}"}
 
 
-def _kafka(settings: Settings) -> Part:
+def _kafka(
+    settings: Settings, named: Collection[str], trusted: Collection[str], watching: Callable[[str], object]
+) -> Part:
+    from pipeline.consumption import unread
     from pipeline.kafka.admin import kind, read_incarnation, require_reachable
     from pipeline.kafka.client import unavailable
+    from pipeline.kafka.members import members
     from pipeline.kafka.offsets import OffsetReader
     from pipeline.kafka.topics import TOPICS
 
@@ -94,9 +118,22 @@ def _kafka(settings: Settings) -> Part:
         for topic in TOPICS:
             own = {partition: end for (name, partition), end in ends.items() if name == topic.name}
             topics.append({"topic": topic.name, "partitions": len(own), "end": sum(own.values()), "ends": own})
-        lag = [asdict(partition) for partition in reader.lag()]
+        lags = reader.lag()
+        problems = unread(
+            lags,
+            reader.lag,
+            lambda groups: members(settings, groups),
+            named=named,
+            trusted=trusted,
+            watching=watching,
+        )
     quick = settings.model_copy(update={"connect_timeout_s": ANSWER_S})
-    return {"topics": topics, "lag": lag, "incarnation": read_incarnation(quick)}
+    return {
+        "topics": topics,
+        "lag": [asdict(lag) for lag in lags],
+        "unread": problems,
+        "incarnation": read_incarnation(quick),
+    }
 
 
 def _clickhouse(settings: Settings, incarnation: str | None) -> Part:

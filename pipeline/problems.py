@@ -8,6 +8,8 @@ Part = Mapping[str, Any]
 RECENT_S: Final = 3600.0
 """How long a restart is still told, when all is well again."""
 WORDS: Final = 200
+STILL_S: Final = 20.0
+"""How long messages may wait without a commit: as a worker's own (agents.verdict.HealthPolicy.stalled_s)."""
 
 
 def service_problems(services: Mapping[str, Part]) -> list[str]:
@@ -56,6 +58,38 @@ def process_problem(name: str, process: Part) -> str:
     if state != "running":
         return f"{name}: {state} ({ended})"
     return ""
+
+
+def hidden_workers(stack_brokers: str | None, brokers: str | None) -> str:
+    """Why workers cannot be seen from here; empty when they can.
+
+    ``stack_brokers``: the broker of the stack on this machine, None without one; ``brokers``: the one that is asked
+    about. Workers of another broker's stack say nothing about this one's topics.
+    """
+    if stack_brokers is None:
+        return "worker processes run elsewhere, or not at all: not visible from here"
+    if stack_brokers != brokers:
+        return "the stack on this machine is another one: worker processes are not visible from here"
+    return ""
+
+
+def standing_still(role: str, topic: str, behind: Mapping[int, int], why: str) -> str:
+    """What Kafka alone tells: messages wait. ``behind``: partition -> messages; ``why``: one of the next two."""
+    where = ", ".join(str(partition) for partition in behind)
+    return (
+        f"{role}: {sum(behind.values()):,} messages wait in {topic} (partition {where}) and {why}: "
+        f"does a {role} worker run and get on?"
+    )
+
+
+def nothing_committed(seconds: float) -> str:
+    """Somebody may be there, and does not get on."""
+    return f"nothing was committed for {seconds:.0f} s"
+
+
+def nobody_reads(group: str) -> str:
+    """Nobody is there."""
+    return f"group {group} has no member"
 
 
 def restart_notices(processes: Iterable[Part], now: float) -> list[str]:

@@ -17,12 +17,16 @@ WELL: Final = 0
 ILL: Final = 3
 
 
-@click.command(epilog="Exit codes: 0 everything answers; 2 settings; 3 something does not (it says what).")
+@click.command(
+    epilog="Exit codes: 0 everything answers, and what waits is read; 2 settings; 3 something does not, or is not (it "
+    "says what)."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts. Holds no secrets.")
 def command(as_json: bool) -> None:
     """Show services, topics, lag per worker and partition, rows, dead letters and the model.
 
-    Asks the stack that runs on the data folder (BABELWATCH_DATA_DIR), or KAFKA_BROKERS and CLICKHOUSE_URL.
+    Asks the stack that runs on the data folder (BABELWATCH_DATA_DIR), or KAFKA_BROKERS and CLICKHOUSE_URL. Where
+    messages wait and no worker can be asked, it watches for up to 20 s whether anything is committed.
 
     \b
     babelwatch status
@@ -30,7 +34,8 @@ def command(as_json: bool) -> None:
     """
     from pipeline.overview import overview
 
-    found = overview(discover(load_settings()))
+    with Console(stderr=True, highlight=False).status("looking") as look:
+        found = overview(discover(load_settings()), look.update)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:

@@ -11,7 +11,15 @@ from pipeline.dashboard.looks import ANSWER_S, Behind, ClickHouseLook, KafkaLook
 from pipeline.dashboard.models_pipeline import PartitionState, Pipeline, ServiceState, TopicState, WorkerState
 from pipeline.dashboard.sampler import Sample, Sampler
 from pipeline.embedded.files import Run
-from pipeline.problems import process_problem, restart_notices, worker_problem
+from pipeline.problems import (
+    STILL_S,
+    hidden_workers,
+    nothing_committed,
+    process_problem,
+    restart_notices,
+    standing_still,
+    worker_problem,
+)
 from pipeline.settings import Settings
 from pipeline.store.client import Address
 from pipeline.workers_state import workers_state
@@ -20,8 +28,6 @@ EVERY_S: Final = 3.0
 """A wedged worker has to be on the page within 30 s: it is named after 22 s at most, and 3 s each for this and for the
 page that asks."""
 WORKER_ANSWER_S: Final = 2.0
-STILL_S: Final = 20.0
-"""As a worker's own (agents.verdict.HealthPolicy.stalled_s)."""
 STALE_S: Final = 15.0
 """Without a new sample for so long the old one says nothing any more: three looks, and the longest answer."""
 State = Literal["looking", "well", "ill"]
@@ -118,10 +124,9 @@ class PipelineWatch:
 
     def _look_here(self) -> Local:
         run = Run.read(self._settings.data_dir)
-        if run is None:
-            return Local("worker processes run elsewhere, or not at all: not visible from here", [], [])
-        if run.kafka_brokers != self._settings.kafka_brokers:
-            return Local("the stack on this machine is another one: worker processes are not visible from here", [], [])
+        note = hidden_workers(None if run is None else run.kafka_brokers, self._settings.kafka_brokers)
+        if run is None or note:
+            return Local(note, [], [])
         return Local("", workers_state(run, WORKER_ANSWER_S), [asdict(one) for one in run.others.values()])
 
     def _measure(self) -> None:
@@ -190,15 +195,11 @@ def _topics(behind: list[Behind]) -> list[TopicState]:
 
 
 def _standing_still(topic: TopicState) -> str:
-    """What Kafka alone tells: messages wait, and nobody commits."""
     still = [p for p in topic.partitions if p.committed_age_s > STILL_S]
     if not still:
         return ""
-    where = ", ".join(str(p.partition) for p in still)
-    return (
-        f"{topic.role}: {sum(p.lag for p in still):,} messages wait in {topic.topic} (partition {where}) and nothing "
-        f"was committed for {max(p.committed_age_s for p in still):.0f} s: does a {topic.role} worker run and get on?"
-    )
+    why = nothing_committed(max(p.committed_age_s for p in still))
+    return standing_still(topic.role, topic.topic, {p.partition: p.lag for p in still}, why)
 
 
 def _headline(

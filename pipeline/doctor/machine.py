@@ -16,6 +16,7 @@ import psutil
 from pipeline.doctor.finding import Finding, fail, ok, skip, warn
 from pipeline.embedded.files import Run
 from pipeline.embedded.ports import is_free
+from pipeline.problems import hidden_workers
 from pipeline.settings import Settings
 
 OLDEST: Final = (3, 11)
@@ -108,6 +109,11 @@ def folders(settings: Settings) -> Iterator[Finding]:
 def stack(settings: Settings) -> Iterator[Finding]:
     """Whether a stack runs here, and if not, whether one could."""
     run = Run.read(settings.data_dir)
+    if run is not None and settings.kafka_brokers is not None:
+        note = hidden_workers(run.kafka_brokers, settings.kafka_brokers)
+        if note:
+            yield skip("stack", f"{note} (it is on Kafka at {run.kafka_brokers})")
+            return
     if run is not None:
         dead = [f"{w.role} ({w.state}: {w.ended})" for w in run.workers.values() if w.state != "running"]
         found = f"runs since {run.started_at}, process {run.pid}"

@@ -9,11 +9,14 @@ from clickhouse_driver import Client
 from kafka import KafkaProducer
 from kafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError, for_code
 
+from pipeline.consumption import unread
 from pipeline.doctor.finding import Finding, fail, ok, skip, warn
 from pipeline.embedded.files import Run
 from pipeline.errors import ClickHouseRefused
 from pipeline.kafka.admin import admin, kind, require_reachable, topic_states
 from pipeline.kafka.client import client_options, unavailable
+from pipeline.kafka.members import members
+from pipeline.kafka.offsets import OffsetReader
 from pipeline.settings import Settings
 
 ANSWER_S: Final = 5.0
@@ -59,6 +62,22 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         yield skip("kafka clock", "the embedded broker runs on this machine's")
     else:
         yield _broker_clock(quick)
+    if not missing:
+        yield from _consumers(quick)
+
+
+def _consumers(settings: Settings) -> Iterator[Finding]:
+    """Whether what waits is read; watches for up to 20 s where it is not at once seen to be."""
+    with OffsetReader(settings, timeout_s=ANSWER_S) as reader:
+        lags = reader.lag()
+        problems = unread(lags, reader.lag, lambda groups: members(settings, groups))
+    for problem in problems:
+        yield fail(
+            "consumers", problem, "`babelwatch status` names workers that are ill; start one: `babelwatch worker ROLE`"
+        )
+    if not problems:
+        waits = sum(lag.lag for lag in lags)
+        yield ok("consumers", f"the {waits:,} messages that wait are read" if waits else "no message waits")
 
 
 def _broker_clock(settings: Settings) -> Finding:
