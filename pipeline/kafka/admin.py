@@ -146,15 +146,7 @@ def _create(client: Any, settings: Settings, topics: list[Topic]) -> list[str]: 
         topic.name: {
             "num_partitions": topic.partitions or settings.topic_partitions,
             "replication_factor": settings.topic_replication_factor,
-            "configs": {
-                "cleanup.policy": "compact" if topic.compact else "delete",
-                "retention.ms": str(topic.retention_ms),
-                "max.message.bytes": str(topic.max_message_bytes),
-                # Neither a small incarnation topic nor a dead letter may go because a size limit of the broker says so.
-                **({"retention.bytes": "-1"} if topic.retention_ms < 0 else {}),
-                **({"segment.ms": str(topic.segment_ms)} if topic.segment_ms else {}),
-                **({"message.timestamp.type": "LogAppendTime"} if topic.broker_time else {}),
-            },
+            "configs": topic.config(),
         }
         for topic in topics
     }

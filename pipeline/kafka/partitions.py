@@ -8,20 +8,28 @@ from pipeline.kafka.client import unavailable
 from pipeline.settings import Settings
 
 
-def add_partitions(settings: Settings) -> dict[str, tuple[int, int]]:
-    """Bring topics that have fewer partitions than ``settings.topic_partitions`` up to it; name -> (before, after).
+def too_few(settings: Settings) -> dict[str, int]:
+    """Topics that have fewer partitions than ``settings.topic_partitions``; name -> how many they have.
 
-    Topics whose number of partitions is fixed stay as they are, and so do those that are missing or have more: Kafka
-    cannot take any away. Raises BrokerUnavailable, and SettingsError when the broker refuses.
+    Topics whose number of partitions is fixed, and those that are missing or have more, are none of them: Kafka cannot
+    take any away. Raises BrokerUnavailable.
     """
-    wanted = settings.topic_partitions
-    few = {
+    return {
         state.topic.name: state.partitions
         for state in topic_states(settings)
-        if state.topic.partitions is None and 0 < state.partitions < wanted
+        if state.topic.partitions is None and 0 < state.partitions < settings.topic_partitions
     }
+
+
+def add_partitions(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Bring topics that have :func:`too_few` up to ``settings.topic_partitions``; name -> (before, after).
+
+    It cannot be undone. Raises BrokerUnavailable, and SettingsError when the broker refuses.
+    """
+    few = too_few(settings)
     if not few:
         return {}
+    wanted = settings.topic_partitions
     try:
         with admin(settings, settings.connect_timeout_s) as client:
             client.create_partitions(dict.fromkeys(few, wanted))

@@ -44,6 +44,18 @@ class Topic:
     """Records are stamped by the broker's clock. Else the stamp is that of the producer's machine, and one whose clock
     is ahead would pass every bound that counts from when a message was received, and outlive retention."""
 
+    def config(self) -> dict[str, str]:
+        """Its configuration in Kafka's names, as it is created."""
+        return {
+            "cleanup.policy": "compact" if self.compact else "delete",
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_message_bytes),
+            # Neither a small incarnation topic nor a dead letter may go because a size limit of the broker says so.
+            **({"retention.bytes": "-1"} if self.retention_ms < 0 else {}),
+            **({"segment.ms": str(self.segment_ms)} if self.segment_ms else {}),
+            **({"message.timestamp.type": "LogAppendTime"} if self.broker_time else {}),
+        }
+
 
 TOPICS = (
     Topic(MENTIONS, 7 * DAY_MS, MAX_MESSAGE_BYTES + ROOM_TO_COME_AGAIN, broker_time=True),

@@ -104,7 +104,7 @@ def test_from_4_to_32_under_load(
         look()
         grown = settings.model_copy(update={"topic_partitions": 32})
         assert "--add-partitions adds them" in topics(grown)
-        assert "28 partitions added: 32 partitions" in topics(grown, "--add-partitions")
+        assert "28 partitions added: 32 partitions" in topics(grown, "--add-partitions", "--yes")
 
         def new_ones_are_written(topic: str) -> bool:
             return sum(end > 0 for partition, end in end_offsets(settings, topic).items() if partition >= 4) > 8
