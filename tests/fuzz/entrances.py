@@ -20,6 +20,7 @@ from tests.fuzz.messages import Poison
 
 MAX_BYTES: Final = 900_000
 """Larger ones are refused by the broker, before they are anybody's."""
+CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
 CLAIM: Final = "babelwatch-redelivery"
 STATUSES: Final = frozenset({202, 207, 400, 401, 408, 413, 415, 429})
 """What POST /v1/mentions may answer (docs/http.md); 503 would mean that Kafka was away."""
@@ -42,16 +43,21 @@ class Sent:
 
 
 class Topics:
-    """Plain kafka-python, so that anything can be sent."""
+    """Plain kafka-python, so that anything can be sent; a third of it in compressed batches."""
 
-    def __init__(self, address: str) -> None:
-        self._kafka = KafkaProducer(
-            bootstrap_servers=address,
-            acks="all",
-            enable_idempotence=False,
-            linger_ms=20,
-            max_request_size=4 << 20,
-        )
+    def __init__(self, address: str, seed: int = 0) -> None:
+        self._rng = random.Random(seed)
+        self._kafka = [
+            KafkaProducer(
+                bootstrap_servers=address,
+                acks="all",
+                enable_idempotence=False,
+                linger_ms=20,
+                max_request_size=4 << 20,
+                compression_type=codec,
+            )
+            for codec in CODECS
+        ]
         self.sent: dict[str, Sent] = {}
 
     def send(self, topic: str, messages: Sequence[Poison]) -> None:
@@ -61,7 +67,8 @@ class Topics:
         for one in messages:
             value = one.value[:MAX_BYTES]
             try:
-                future = self._kafka.send(topic, key=one.key, value=value, headers=list(one.headers))
+                kafka = self._kafka[max(0, self._rng.randrange(12) - 7)]
+                future = kafka.send(topic, key=one.key, value=value, headers=list(one.headers))
                 futures.append((value, any(name == CLAIM for name, _ in one.headers), future))
             except Exception:  # a header name that is no text, for one: kafka-python refuses it
                 sent.refused += 1
@@ -76,7 +83,8 @@ class Topics:
 
     def close(self) -> None:
         """Close the connections."""
-        self._kafka.close(timeout=5)
+        for kafka in self._kafka:
+            kafka.close(timeout=5)
 
 
 @dataclass

@@ -188,7 +188,9 @@ class Maker:
             return []
         found: Headers = []
         for _ in range(self._rng.randrange(1, 5)):
-            name = self._rng.choice((*_OURS, "x", "", values.text(self._rng)[:40].encode("utf-8", "replace").decode()))
+            odd = OddName.of(self._rng.randbytes(self._rng.randrange(1, 40)))
+            text = values.text(self._rng)[:40].encode("utf-8", "replace").decode()
+            name = self._rng.choice((*_OURS, "x", "", text, odd))
             how = self._rng.random()
             if how < 0.4:
                 content = self._dumps(values.value(self._rng))
@@ -217,6 +219,23 @@ class Maker:
                 "earlier": [origin] * self._rng.choice((0, 1, 40)),
             }
         )
+
+
+class OddName(str):
+    """A header's name in bytes that are no text, as clients in C send them."""
+
+    raw = b""
+
+    @classmethod
+    def of(cls, raw: bytes) -> "OddName":
+        """``raw`` is what is sent."""
+        made = cls(raw.decode("latin-1"))
+        made.raw = raw
+        return made
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """What kafka-python asks for."""
+        return self.raw
 
 
 @cache
