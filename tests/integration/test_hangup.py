@@ -16,15 +16,15 @@ import pytest
 from pipeline.embedded.files import Run
 from pipeline.embedded.processes import identity
 from pipeline.kafka.admin import ensure_topics
-from pipeline.kafka.offsets import end_offsets
-from pipeline.kafka.topics import MENTIONS
+from pipeline.kafka.offsets import OffsetReader, end_offsets
+from pipeline.kafka.topics import GROUPS, MENTIONS
 from pipeline.local import discover
 from pipeline.settings import Settings, load_settings
 from pipeline.sources.place import SUFFIX
 from pipeline.sources.producer import MentionProducer
 from schemas.events import Mention
 from tests.freezing import freeze
-from tests.integration.worker_process import environment_of, wait_until
+from tests.integration.worker_process import WorkerProcess, environment_of, wait_until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -123,3 +123,22 @@ def test_ingest_confirms_what_it_read_and_goes_on_later(
     )
     assert json.loads(again.stdout)["resumed_at"] == in_time, "all that was sent was noted"
     assert sum(end_offsets(settings, MENTIONS).values()) == ROWS
+
+
+def test_a_worker_drains_as_for_sigterm(
+    kafka_embedded: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """The stream client has taken the other signals over by then."""
+    settings = make_settings(kafka_brokers=kafka_embedded)
+    ensure_topics(settings)
+    with WorkerProcess("language", settings, tmp_path) as worker:
+        worker.ready()
+        with MentionProducer(settings) as producer:
+            for number in range(50):
+                producer.send(Mention(source="test", id=f"m{number}", text="I love it", published_at=datetime.now(UTC)))
+            producer.flush()
+        with OffsetReader(settings) as reader:
+            wait_until("some are read", lambda: bool(reader.committed(GROUPS["language"], [MENTIONS])), 30, 0.01)
+        for _ in range(2):
+            worker.signal(signal.SIGHUP)
+        assert worker.wait() == 0, worker.log()
