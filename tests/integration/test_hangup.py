@@ -16,6 +16,7 @@ import pytest
 from pipeline.embedded.files import Run
 from pipeline.embedded.processes import identity
 from pipeline.kafka.admin import ensure_topics
+from pipeline.kafka.members import members
 from pipeline.kafka.offsets import OffsetReader, end_offsets
 from pipeline.kafka.topics import GROUPS, MENTIONS
 from pipeline.local import discover
@@ -133,6 +134,7 @@ def test_a_worker_drains_as_for_sigterm(
     ensure_topics(settings)
     with WorkerProcess("language", settings, tmp_path) as worker:
         worker.ready()
+        assert members(settings, [GROUPS["language"], "nobody"]) == {GROUPS["language"]: 1, "nobody": 0}
         with MentionProducer(settings) as producer:
             for number in range(50):
                 producer.send(Mention(source="test", id=f"m{number}", text="I love it", published_at=datetime.now(UTC)))
