@@ -101,6 +101,9 @@ def _run(
                 mended = repair(
                     records, redeliverer, found.proofs, lambda n: status.update(f"sent again: {n:,} of {found.gaps:,}")
                 )
+            if redeliverer.too_large:
+                mended -= len(redeliverer.too_large)
+                console.print(f"too large to be sent again: {', '.join(redeliverer.too_large[:SHOWN_GAPS])}")
             found = look(redeliverer.sent_to)
         if found.proofs and first is None:
             store.mark(found.marks())
