@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import math
+import sys
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -148,25 +149,21 @@ async def test_a_message_that_breaks_the_decoder_is_one_dead_letter(monkeypatch:
     assert (letter.reason, letter.error) == ("detect_failed", "ZeroDivisionError: a bug of the decoder's")
 
 
-@pytest.mark.parametrize("text", [b"{", b"\xff", b"crash"])
-async def test_a_bad_message_is_gone_from_memory_with_its_batch(text: bytes) -> None:
+@pytest.mark.parametrize("start", [b"{", b"\xff"])
+def test_a_bad_message_is_gone_from_memory_with_its_batch(start: bytes) -> None:
     """Errors that are values are circles with their frames; the garbage collector comes by 50,000 objects later."""
-    sent = Sent()
-    if text == b"crash":
-        [text] = [message.value for message in raw("crash")]
-    await language(sent).handle([Incoming("mentions", 0, 0, None, None, text, ())])
-    gc.collect()
+    stage = language(Sent())
+    text = start + bytes(99)
+    held = sys.getrefcount(text)
     gc.disable()
     try:
-        await language(sent).handle([Incoming("mentions", 0, n, None, None, text, ()) for n in range(9)])
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        assert [o for o in gc.garbage if isinstance(o, Incoming | BaseException)] == []
+        # The method itself: a thread that does the work may keep its last batch for a moment.
+        results = stage._detect_all([Incoming("mentions", 0, n, None, None, text, ()) for n in range(8)])
+        assert all(isinstance(result, DeadLetter) for result in results)
+        del results
+        assert sys.getrefcount(text) == held
     finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
         gc.enable()
-    assert len(sent.letters()) == 10
 
 
 async def test_language_stops_before_it_drains_a_topic_into_the_dead_letters() -> None:
