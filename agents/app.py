@@ -67,11 +67,10 @@ class _PromptConsumer(aiokafka.AIOKafkaConsumer):
         if assignment is None:
             return {}
         states = {tp: assignment.state_value(tp) for tp in assignment.tps}
-        positions = {(tp.topic, tp.partition): s._position for tp, s in states.items() if s and s.has_valid_position}
-        done = {(tp.topic, tp.partition): offset for tp, offset in committed.items()}
-        passed = self._handed_out.passed(assignment, positions, done)
+        positions = {tp: state._position for tp, state in states.items() if state and state.has_valid_position}
+        passed = self._handed_out.passed(assignment, positions, committed)
         if passed:
-            await self.commit({TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in passed.items()})
+            await self.commit({tp: OffsetAndMetadata(offset, "") for tp, offset in passed.items()})
         return passed
 
     def _current_assignment(self) -> Any:  # noqa: ANN401 - aiokafka's, untyped

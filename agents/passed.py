@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Partition = tuple[str, int]
+"""Topic and number: Faust's and aiokafka's own types are tuples of these, and equal."""
 
 
 class HandedOut:
@@ -24,7 +25,7 @@ class HandedOut:
         """Partition -> records were given out under ``assignment``."""
         if assignment is not self._assignment:
             self._assignment, self._last = assignment, {}
-        self._last |= {(tp.topic, tp.partition): records[-1].offset for tp, records in drained.items() if records}
+        self._last |= {tp: records[-1].offset for tp, records in drained.items() if records}
 
     def passed(
         self, assignment: object, positions: Mapping[Partition, int], committed: Mapping[Partition, int | None]

@@ -19,7 +19,7 @@ from pipeline.store.client import connect
 from pipeline.store.dead_actions import DeadActions
 from pipeline.store.deadletters import DeadLetterStore, Filter
 from tests.integration.store_support import NOW
-from tests.integration.worker_process import WorkerProcess, environment_of, wait_until
+from tests.integration.worker_process import WorkerProcess, command_json, environment_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.embedded]
 
@@ -61,14 +61,7 @@ class Pipeline:
         return int(self.client.execute("SELECT count() FROM mentions FINAL WHERE is_deleted = 0")[0][0])
 
     def ended(self) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "reconcile", "--json"],
-            env=environment_of(self.settings),
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = command_json(self.settings, "reconcile")[1]
         return found
 
 

@@ -1,6 +1,5 @@
 """`status` and `doctor` while messages wait and nobody reads them; and beside the stack of another broker."""
 
-import json
 import os
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from pipeline.sources.producer import MentionProducer
 from pipeline.store.migrations import migrate
 from schemas.events import Mention
 from tests.integration.store_support import NOW
-from tests.integration.worker_process import environment_of, wait_until
+from tests.integration.worker_process import command_json, environment_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -50,14 +49,7 @@ def send(settings: Settings, count: int) -> None:
 
 
 def babelwatch(settings: Settings, command: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", command, "--json"],
-        env=environment_of(settings),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, json.loads(done.stdout)
+    return command_json(settings, command, timeout_s=60)[:2]
 
 
 def test_what_nobody_reads_is_a_problem(settings: Settings) -> None:

@@ -1,10 +1,7 @@
 """What was sent has ended, or it is found: real workers, both brokers, a real ClickHouse."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,7 +27,7 @@ from pipeline.store.client import connect
 from pipeline.store.ledger import LedgerStore
 from schemas.events import Mention
 from tests.integration.store_support import NOW
-from tests.integration.worker_process import WorkerProcess, environment_of, wait_until
+from tests.integration.worker_process import WorkerProcess, command_json, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -96,14 +93,7 @@ class Pipeline:
             return reconcile(reader, records, self.store, self.incarnation, at_least=ends, timeout_s=60)
 
     def command(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "reconcile", "--json", *arguments],
-            env=environment_of(self.settings),
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        return done.returncode, json.loads(done.stdout or b"{}"), done.stderr.decode()
+        return command_json(self.settings, "reconcile", *arguments)
 
     def stored(self) -> int:
         return int(self.client.execute("SELECT count() FROM mentions FINAL WHERE is_deleted = 0")[0][0])

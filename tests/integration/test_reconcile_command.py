@@ -1,8 +1,5 @@
 """`babelwatch reconcile` while messages wait unread: nothing is proven, and nothing is sent twice. No worker runs."""
 
-import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +18,7 @@ from pipeline.sources.producer import MentionProducer
 from pipeline.store.migrations import migrate
 from schemas.events import Mention
 from tests.integration.store_support import NOW
-from tests.integration.worker_process import environment_of, wait_until
+from tests.integration.worker_process import command_json, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 SENT = 30
@@ -47,14 +44,7 @@ class Waiting:
             mentions(producer, count)
 
     def command(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "reconcile", "--json", *arguments],
-            env=environment_of(self.settings),
-            capture_output=True,
-            check=False,
-            timeout=60,
-        )
-        return done.returncode, json.loads(done.stdout or b"{}"), done.stderr.decode()
+        return command_json(self.settings, "reconcile", *arguments, timeout_s=60)
 
     def sent(self) -> int:
         return sum(end_offsets(self.settings, MENTIONS).values())

@@ -1,8 +1,5 @@
 """A replay through real workers: counts stay, what is missing comes back, what is judged anew replaces the old."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from pipeline.sources.producer import MentionProducer
 from pipeline.store.client import connect
 from schemas.events import Mention
 from tests.integration.store_support import NOW, assert_rollups_equal_recount
-from tests.integration.worker_process import WorkerProcess, counted, environment_of, wait_until
+from tests.integration.worker_process import WorkerProcess, command_json, counted, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.embedded]
 
@@ -36,14 +33,7 @@ def by_brand(client: Client) -> dict[str, int]:
 
 
 def replay(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "replay", "--json", *arguments],
-        env=environment_of(settings),
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    return done.returncode, json.loads(done.stdout or b"{}"), done.stderr.decode()
+    return command_json(settings, "replay", *arguments)
 
 
 def test_a_replay_changes_no_count_brings_back_what_is_gone_and_replaces_when_told_to(

@@ -143,6 +143,18 @@ class WorkerProcess:
         self.kill()
 
 
+def command_json(settings: Settings, *arguments: str, timeout_s: float = 120) -> tuple[int, Any, str]:
+    """``babelwatch ARGUMENTS --json`` as another process: exit code, what it printed, and its stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *arguments, "--json"],
+        env=environment_of(settings),
+        capture_output=True,
+        check=False,
+        timeout=timeout_s,
+    )
+    return done.returncode, json.loads(done.stdout or b"{}"), done.stderr.decode()
+
+
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings that differ from their defaults, as environment variables; nothing else of ours leaks in."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("BABELWATCH_", "KAFKA_", "CLICKHOUSE_"))}
